@@ -1,0 +1,167 @@
+"""A query and its cost in, the evaluated answer out: for every quantity its value and class, the same per step."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tfcost.analysis.bounds import Undecided
+from tfcost.analysis.query import Query
+from tfcost.analysis.readable import readable
+from tfcost.analysis.regime import Regime
+from tfcost.analysis.theta import Theta, theta
+from tfcost.book import Book
+from tfcost.cost import Cost
+from tfcost.formula import Formula
+from tfcost.formula import tree as t
+from tfcost.quantities import QUANTITIES, QuantityKind
+
+_REGIMES: tuple[tuple[str, ...], ...] = ((), ("n >= d",), ("n >> d",))
+_DEFINITIONS = (("d_h", "d/h"), ("f", "4*d"), ("m", "n"), ("h_kv", "h"))
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One quantity at the query's sizes. `formula` is the form to show, `shown_under` what that form supposes; `theta` is None where no regime that is tried decides the class."""
+
+    kind: QuantityKind
+    exact: Formula
+    formula: Formula
+    shown_under: str
+    value: int | Fraction
+    theta: Theta | None
+    provenance: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedStep:
+    """A step with its additive quantities."""
+
+    name: str
+    quantities: Mapping[str, Evaluated]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one technique costs at one query. `time` and `space` are classes: of all arithmetic, of peak memory."""
+
+    query: Query
+    cost: Cost
+    quantities: Mapping[str, Evaluated]
+    steps: tuple[EvaluatedStep, ...]
+    time: Theta | None
+    space: Theta | None
+
+
+def answer(query: Query, book: Book) -> Answer:
+    """Evaluates the cost that `book` has for `query`. UserError if it has none."""
+    cost = query.cost(book)
+    values = query.values
+    quantities = {
+        name: evaluate(
+            name,
+            quantity.exact,
+            values,
+            fixed=cost.fixed,
+            provenance=quantity.provenance,
+            shown=quantity.readable,
+            shown_under=quantity.regime,
+            note=quantity.note,
+        )
+        for name, quantity in cost.quantities.items()
+    }
+    peak = quantities.get("peak_bytes")
+    return Answer(
+        query,
+        cost,
+        quantities,
+        steps=tuple(
+            EvaluatedStep(step.name, amounts_as_quantities(step.amounts, values, cost.fixed)) for step in cost.steps
+        ),
+        time=time_class([entry.exact for name, entry in quantities.items() if name in TIME], values, cost.fixed),
+        space=peak.theta if peak else None,
+    )
+
+
+TIME = ("matmul_flops", "scalar_flops")
+"""The quantities whose sum is the class of time."""
+
+
+def time_class(formulas: Iterable[Formula], values: Mapping[str, int], fixed: Mapping[str, int]) -> Theta | None:
+    """The class of the sum of `formulas`."""
+    return class_of(total(formulas), values, fixed)
+
+
+def amounts_as_quantities(
+    amounts: Mapping[str, Formula], values: Mapping[str, int], fixed: Mapping[str, int]
+) -> dict[str, Evaluated]:
+    """The amounts of a step or operation as quantities: bytes read and written together are its issued bytes."""
+    formulas = {name: amounts[name] for name in TIME if name in amounts}
+    moved = [amounts[name] for name in ("read_bytes", "write_bytes") if name in amounts]
+    if moved:
+        formulas["issued_bytes"] = total(moved)
+    return {name: _evaluated_sum(name, formula, values, fixed) for name, formula in formulas.items()}
+
+
+def _evaluated_sum(name: str, exact: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Evaluated:
+    shown = readable(exact)
+    return evaluate(name, exact, values, fixed=fixed, shown=shown.formula, shown_under=shown.regime)
+
+
+def evaluate(
+    name: str,
+    exact: Formula,
+    values: Mapping[str, int],
+    *,
+    fixed: Mapping[str, int],
+    provenance: str = "",
+    shown: Formula | None = None,
+    shown_under: str = "",
+    note: str = "",
+) -> Evaluated:
+    """The quantity `name` with the formula `exact` at `values`."""
+    return Evaluated(
+        kind=QUANTITIES[name],
+        exact=exact,
+        formula=shown or exact,
+        shown_under=shown_under if shown else "",
+        value=exact.evaluate(values),
+        theta=class_of(exact, values, fixed),
+        provenance=provenance,
+        note=note,
+    )
+
+
+def class_of(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Theta | None:
+    """The class in the source document's symbols, under the weakest regime that decides it; None if none does.
+
+    `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d.
+    """
+    formula = in_document_symbols(formula, values, fixed)
+    for texts in _REGIMES:
+        try:
+            return theta(formula, Regime.of(*texts, implied=("h_kv <= h",)))
+        except Undecided:
+            continue
+    return None
+
+
+def in_document_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Formula:
+    """`formula` with the symbols replaced that follow from others at `values`: d_h = d/h (h = d/d_h where d_h is
+    fixed), and m = n unless other keys were asked for."""
+    definitions = dict(_DEFINITIONS)
+    if "d_h" in fixed:
+        definitions["h"] = f"d/{fixed['d_h']}"
+    following = {
+        name: definition
+        for name, definition in definitions.items()
+        if name in formula.symbols and Formula(definition).evaluate(values) == values[name]
+    }
+    if following.get("h_kv") == "h" and "h" in definitions:
+        following["h_kv"] = definitions["h"]
+    return formula.substitute(following) if following else formula
+
+
+def total(formulas: Iterable[Formula]) -> Formula:
+    """The sum of `formulas`."""
+    return Formula.of_tree(t.add([formula.tree for formula in formulas]))

@@ -1,0 +1,127 @@
+"""A question about one technique: which variant, and a number for every symbol.
+
+In: what the user gave, as numbers and option texts. Out: a `Query` with every default filled in.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tfcost.book import Book, TechniqueRecord
+from tfcost.book.record import OptionValue
+from tfcost.cost import Cost
+from tfcost.errors import UserError, nearest
+from tfcost.symbols import SYMBOLS
+
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+"""Short names of dtypes."""
+
+DEFAULT_SIZES = {"n": 4096, "h": 12, "d_h": 64, "b": 1, "L": 12, "V": 50257}
+_DIVIDES = re.compile(r"(\w+) divides (\w+)$", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A technique, its scope, pass, dtype and options, and a value for every symbol."""
+
+    technique: str
+    scope: str
+    pass_: str
+    dtype: str
+    options: Mapping[str, OptionValue]
+    values: Mapping[str, int]
+
+    def cost(self, book: Book) -> Cost:
+        """The cost in `book` that answers this. UserError with what there is instead."""
+        return book.find(
+            self.technique,
+            scope=self.scope,
+            pass_=self.pass_,
+            dtype=self.dtype,
+            variant=self.options,
+            values=self.values,
+        )
+
+
+def full_dtype(name: str) -> str:
+    """The full name of a dtype given in short or in full."""
+    return DTYPES.get(name, name)
+
+
+def fill_sizes(given: Mapping[str, int], defaults: Mapping[str, int] | None = None) -> dict[str, int]:
+    """A value for every symbol: those `given`, the `defaults` of a technique, and what follows from both.
+
+    d = h*d_h always holds: of the three, what is not given follows from what is (h from its default before d_h).
+    UserError if that is not possible in whole numbers.
+    """
+    values = DEFAULT_SIZES | dict(defaults or {}) | dict(given)
+    values["h"], values["d"], values["d_h"] = _widths(given)
+    values.setdefault("m", values["n"])
+    values.setdefault("h_kv", values["h"])
+    values.setdefault("f", 4 * values["d"])
+    if values["h"] % values["h_kv"]:
+        raise UserError(f"h = {values['h']} is not divisible by h_kv = {values['h_kv']}")
+    return values
+
+
+class _Widths(NamedTuple):
+    h: int
+    d: int
+    d_h: int
+
+
+def _widths(given: Mapping[str, int]) -> _Widths:
+    d, d_h = given.get("d"), given.get("d_h")
+    if d is None:
+        h, d_h = given.get("h", DEFAULT_SIZES["h"]), d_h or DEFAULT_SIZES["d_h"]
+        return _Widths(h, h * d_h, d_h)
+    if d_h is None:
+        h = given.get("h", DEFAULT_SIZES["h"])
+        if d % h:
+            raise UserError(f"d = {d} is not divisible by h = {h}; give --h or --d-h")
+        return _Widths(h, d, d // h)
+    h = given.get("h", d // d_h)
+    if h * d_h != d:
+        raise UserError(f"d = {d} is not h*d_h" + (f" = {h}*{d_h}" if "h" in given else f" for d_h = {d_h} and any h"))
+    return _Widths(h, d, d_h)
+
+
+def choose_options(record: TechniqueRecord, texts: Mapping[str, str]) -> dict[str, OptionValue]:
+    """The technique's defaults, replaced by those of `texts` that are options of it. UserError for a wrong value."""
+    chosen = {name: option.default for name, option in record.options.items()}
+    for name, text in texts.items():
+        if name in record.options:
+            written = {str(value).lower(): value for value in record.options[name].values}
+            if text.lower() not in written:
+                raise UserError(f"{record.technique}: {name} = '{text}'{nearest(text, written)}")
+            chosen[name] = written[text.lower()]
+    return chosen
+
+
+def check_used(given: Mapping[str, int], texts: Mapping[str, str], costs: Mapping[str, Cost], book: Book) -> None:
+    """UserError if a size or an option was given that none of the compared `costs` (by technique) uses."""
+    used = {name for cost in costs.values() for name in (*cost.symbols, *cost.fixed)}
+    if used & {"h", "d_h", "d", "f"}:
+        used |= {"h", "d_h", "d"}
+    if "m" in used:
+        used |= {"n"}
+    names = " and ".join(sorted(costs))
+    for name in given:
+        if name not in used:
+            known = ", ".join(symbol for symbol in SYMBOLS if symbol in used)
+            raise UserError(f"{SYMBOLS[name].option} is not used by {names}; used there: {known}")
+    options = {name for technique in costs for name in book.record(technique).options}
+    for name in texts:
+        if name not in options:
+            raise UserError(f"{names}: no option '{name}'{nearest(name, options) or '; there are none'}")
+
+
+def broken_assumptions(cost: Cost, values: Mapping[str, int]) -> list[str]:
+    """The divisibility conditions of `cost` ("c divides n") that do not hold at `values`, told with the values."""
+    broken = []
+    for assumption in cost.assumptions:
+        match = _DIVIDES.match(assumption)
+        if match and match[1] in values and match[2] in values and values[match[2]] % values[match[1]]:
+            broken.append(f"{match[2]} = {values[match[2]]} is not a multiple of {match[1]} = {values[match[1]]}")
+    return broken

@@ -1,0 +1,118 @@
+"""Proofs that a polynomial is not negative on a regime: slack variables in, yes or "not shown" out.
+
+A symbol with a lower bound, n >= w, is written w*(1 + s) with s >= 0, one without, K*(1 + s). If every coefficient of
+the result is positive, so is the polynomial. K is 1 for statements about all sizes, larger for large sizes only.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+
+from tfcost.analysis.polynomial import UNIT, Exact, Monomial, Polynomial, joined, names, replaced, times, total
+from tfcost.analysis.regime import Regime
+from tfcost.formula.tree import exact
+
+_MOST_CHOICES = 64
+_SLACK = "slack of "  # no symbol can have such a name
+
+
+@dataclass(frozen=True)
+class Slack:
+    """Replacements to be made one after the other: (symbol, its lower bound times 1 + slack)."""
+
+    steps: tuple[tuple[str, Polynomial], ...]
+
+    def applied(self, polynomials: Sequence[Polynomial]) -> list[Polynomial]:
+        """The polynomials in slack variables, all multiplied by the same positive monomial if need be."""
+        result = list(polynomials)
+        for name, value in self.steps:
+            monomials = [monomial for polynomial in result for monomial in polynomial]
+            exponents = [power for monomial in monomials for atom, power in monomial if atom == name]
+            if any(not isinstance(exponent, int) for exponent in exponents):
+                continue
+            lowest = min(exponents, default=0)
+            if lowest < 0:
+                clearing: Polynomial = {frozenset([(name, -lowest)]): 1}
+                result = [times(polynomial, clearing) for polynomial in result]
+            result = [replaced(polynomial, name, value) for polynomial in result]
+        return result
+
+
+def nonnegative(polynomial: Polynomial, regime: Regime) -> bool:
+    """Whether `polynomial` is shown to be >= 0 at all sizes of `regime` (False: not shown)."""
+    if all(coefficient > 0 for coefficient in polynomial.values()):
+        return True
+    if all(coefficient < 0 for coefficient in polynomial.values()):
+        return False
+    return any(_positive(slack.applied([polynomial])[0]) for slack in slacks(regime, names(polynomial), 1))
+
+
+def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
+    """Whether `polynomial` is shown to be at least a constant times `target` once every symbol is at least `base`."""
+    for slack in slacks(regime, names(polynomial) | names(target), base):
+        low, wanted = slack.applied([polynomial, target])
+        if _positive(low) and all(_supported(monomial, low) for monomial in wanted):
+            return True
+    return False
+
+
+def slacks(regime: Regime, symbols: set[str], base: int) -> Iterator[Slack]:
+    """The ways to write the symbols with slack variables, at most some dozens."""
+    bounds = _lower_bounds(regime, base)
+    reached = set(symbols)
+    for _ in range(len(bounds)):
+        reached |= {name for known in reached for bound in bounds.get(known, ()) for name in names(bound)}
+    ordered = sorted(reached)
+    choices = product(*[[*bounds.get(name, ()), _constant(name, regime, base)] for name in ordered])
+    for choice in islice(choices, _MOST_CHOICES):
+        steps = _in_order(dict(zip(ordered, choice, strict=True)))
+        if steps is not None:
+            yield Slack(tuple((name, times(bound, _one_plus_slack(name))) for name, bound in steps))
+
+
+def _lower_bounds(regime: Regime, base: int) -> dict[str, list[Polynomial]]:
+    bounds: dict[str, list[Polynomial]] = {}
+    for constraint in regime.reduced:
+        for atom, exponent in constraint.greater:
+            if exponent == 1 and isinstance(atom, str) and atom not in regime.constants:
+                rest: Monomial = frozenset(pair for pair in constraint.greater if pair[0] != atom)
+                factor = constraint.factor * (base if constraint.strict else 1)
+                margin: Polynomial = {UNIT: constraint.margin} if constraint.margin and not rest else {}
+                lesser: Polynomial = {joined(constraint.lesser, rest, -1): exact(factor)}
+                bounds.setdefault(atom, []).append(total([lesser, margin]))
+    return bounds
+
+
+def _constant(name: str, regime: Regime, base: int) -> Polynomial:
+    return {UNIT: 1 if name in regime.constants else base}
+
+
+def _one_plus_slack(name: str) -> Mapping[Monomial, Exact]:
+    return {UNIT: 1, frozenset([(_SLACK + name, 1)]): 1}
+
+
+def _in_order(bounds: dict[str, Polynomial]) -> list[tuple[str, Polynomial]] | None:
+    """The symbols so that each comes before those in its bound; None if they go in a circle."""
+    waiting = dict(bounds)
+    ordered: list[tuple[str, Polynomial]] = []
+    while waiting:
+        used = {name for bound in waiting.values() for name in names(bound)}
+        free = [name for name in waiting if name not in used]
+        if not free:
+            return None
+        ordered += [(name, waiting.pop(name)) for name in free]
+    return ordered
+
+
+def _positive(polynomial: Polynomial) -> bool:
+    return all(coefficient > 0 for coefficient in polynomial.values())
+
+
+def _supported(monomial: Monomial, polynomial: Polynomial) -> bool:
+    """Whether a term of `polynomial` is `monomial` times powers of symbols, which are at least 1."""
+    return any(_only_symbols(joined(term, monomial, -1)) for term in polynomial)
+
+
+def _only_symbols(quotient: Monomial) -> bool:
+    return all(power > 0 and not str(atom).startswith(_SLACK) for atom, power in quotient)
+

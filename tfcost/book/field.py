@@ -1,0 +1,92 @@
+"""A parsed JSON value together with its place, so that every complaint about a book file names file and key."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfcost.errors import UserError
+from tfcost.formula import Formula, FormulaError
+
+
+class Field:
+    """One JSON value of a book file. The readers raise UserError ("flash.json: costs[2].scope: ...")."""
+
+    __slots__ = ("path", "place", "value")
+
+    def __init__(self, value: Any, path: Path, place: str = "") -> None:
+        self.value = value
+        self.path = path
+        self.place = place
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Field":
+        """The whole content of the JSON file `path`."""
+        try:
+            return cls(json.loads(path.read_bytes()), path)
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from error
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: not JSON: {error}") from error
+
+    def error(self, message: str) -> UserError:
+        """A UserError about this value."""
+        return UserError(f"{self.path}: {self.place}: {message}" if self.place else f"{self.path}: {message}")
+
+    def _expect(self, kind: type | tuple[type, ...], name: str) -> Any:
+        if not isinstance(self.value, kind):
+            raise self.error(f"expected {name}, found {json.dumps(self.value)[:60]}")
+        return self.value
+
+    def at(self, key: str) -> "Field":
+        """The value under `key` of an object; an error if it is missing."""
+        content = self._expect(dict, "an object")
+        if key not in content:
+            raise self.error(f"'{key}' is missing")
+        return Field(content[key], self.path, f"{self.place}.{key}" if self.place else key)
+
+    def get(self, key: str, default: Any) -> "Field":
+        """The value under `key`, or `default` where the key is missing."""
+        return self.at(key) if key in self._expect(dict, "an object") else Field(default, self.path, key)
+
+    def items(self) -> Iterator[tuple[str, "Field"]]:
+        """Keys and values of an object."""
+        for key in self._expect(dict, "an object"):
+            yield key, self.at(key)
+
+    def elements(self) -> Iterator["Field"]:
+        """The elements of a list."""
+        for index, value in enumerate(self._expect(list, "a list")):
+            yield Field(value, self.path, f"{self.place}[{index}]")
+
+    def text(self) -> str:
+        """A string."""
+        return str(self._expect(str, "text"))
+
+    def texts(self) -> tuple[str, ...]:
+        """A list of strings."""
+        return tuple(element.text() for element in self.elements())
+
+    def integer(self) -> int:
+        """A whole number; true and false are none."""
+        if isinstance(self.value, bool):
+            raise self.error("expected a whole number, found true or false")
+        return int(self._expect(int, "a whole number"))
+
+    def choice(self) -> bool | int | str:
+        """The value of an option: text, a whole number, true or false."""
+        value: bool | int | str = self._expect((bool, int, str), "text, a whole number, true or false")
+        return value
+
+    def formula(self) -> Formula:
+        """A formula; it is parsed when it is first used."""
+        return Formula.deferred(self.text())
+
+    def checked_formula(self) -> Formula:
+        """A formula, parsed now; an error that names the place if it is none."""
+        try:
+            return Formula(self.text())
+        except FormulaError as error:
+            raise self.error(str(error)) from error

@@ -1,0 +1,128 @@
+"""Book file to `TechniqueRecord`: every value checked for its kind, formulas left as text until they are used."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tfcost.book.field import Field
+from tfcost.book.record import SCHEMA_VERSION, Claim, Option, Provenance, TechniqueRecord
+from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
+from tfcost.errors import nearest
+from tfcost.formula import Formula
+from tfcost.quantities import QUANTITIES
+
+ReadFormula = Callable[[Field], Formula]
+
+
+def read_record(path: Path, check_formulas: bool = False) -> TechniqueRecord:
+    """The record in the book file `path`. With `check_formulas`, every formula is parsed now.
+
+    UserError, with file and key, for a file that is not a book file.
+    """
+    root = Field.of_file(path)
+    version = root.at("schema_version").integer()
+    if version != SCHEMA_VERSION:
+        raise root.error(f"schema_version {version} is not {SCHEMA_VERSION}, the one this tfcost reads")
+    formula = Field.checked_formula if check_formulas else Field.formula
+    technique, implementation = root.at("technique").text(), root.at("implementation").text()
+    return TechniqueRecord(
+        technique=technique,
+        title=root.at("title").text(),
+        section=root.at("section").text(),
+        implementation=implementation,
+        summary=root.at("summary").text(),
+        options={name: _option(entry) for name, entry in root.at("options").items()},
+        defaults=_integers(root.at("defaults")),
+        claims=tuple(_claim(entry, formula) for entry in root.at("claims").elements()),
+        provenance=_provenance(root.at("provenance")),
+        costs=tuple(_cost(entry, technique, implementation, formula) for entry in root.at("costs").elements()),
+    )
+
+
+def _option(entry: Field) -> Option:
+    values = tuple(value.choice() for value in entry.at("values").elements())
+    default = entry.at("default").choice()
+    if default not in values:
+        raise entry.error(f"the default {default} is not among the values")
+    return Option(values, default, entry.at("meaning").text())
+
+
+def _claim(entry: Field, formula: ReadFormula) -> Claim:
+    return Claim(
+        section=entry.at("section").text(),
+        quantity=entry.at("quantity").text(),
+        formula=formula(entry.at("formula")),
+        quote=entry.at("quote").text(),
+    )
+
+
+def _provenance(entry: Field) -> Provenance:
+    return Provenance(_texts(entry.at("sources")), _texts(entry.at("versions")))
+
+
+def _cost(entry: Field, technique: str, implementation: str, formula: ReadFormula) -> Cost:
+    return Cost(
+        technique=technique,
+        implementation=implementation,
+        scope=entry.at("scope").text(),
+        pass_=entry.at("pass").text(),
+        dtypes=entry.at("dtypes").texts(),
+        variant={name: value.choice() for name, value in entry.at("variant").items()},
+        fixed=_integers(entry.at("fixed")),
+        symbols=entry.at("symbols").texts(),
+        quantities=_quantities(entry.at("quantities"), formula),
+        steps=tuple(
+            Step(step.at("name").text(), _amounts(step.at("amounts"), formula)) for step in entry.at("steps").elements()
+        ),
+        operations=tuple(_operation(operation, formula) for operation in entry.at("operations").elements()),
+        assumptions=entry.at("assumptions").texts(),
+        workspace=entry.at("workspace").texts(),
+        composition={name: formula(value) for name, value in entry.get("composition", {}).items()},
+    )
+
+
+def _quantities(entry: Field, formula: ReadFormula) -> dict[str, Quantity]:
+    """The quantities in the order of the one table, whatever their order in the file."""
+    found = {name: _quantity(value, formula) for name, value in entry.items()}
+    for name in found:
+        if name not in QUANTITIES:
+            raise entry.error(f"no quantity is called '{name}'{nearest(name, QUANTITIES)}")
+    return {name: found[name] for name in QUANTITIES if name in found}
+
+
+def _quantity(entry: Field, formula: ReadFormula) -> Quantity:
+    readable = entry.get("readable", None)
+    return Quantity(
+        exact=formula(entry.at("exact")),
+        provenance=entry.at("provenance").text(),
+        readable=None if readable.value is None else formula(readable),
+        regime=entry.get("regime", "").text(),
+        note=entry.get("note", "").text(),
+    )
+
+
+def _operation(entry: Field, formula: ReadFormula) -> Operation:
+    return Operation(
+        name=entry.at("name").text(),
+        step=entry.at("step").text(),
+        location=entry.at("location").text(),
+        code=entry.at("code").text(),
+        amounts=_amounts(entry.at("amounts"), formula),
+        launch=entry.get("launch", "").text(),
+        launches=entry.get("launches", 1).integer(),
+    )
+
+
+def _amounts(entry: Field, formula: ReadFormula) -> dict[str, Formula]:
+    found = {name: formula(value) for name, value in entry.items()}
+    for name in found:
+        if name not in AMOUNTS:
+            raise entry.error(f"no amount is called '{name}'{nearest(name, AMOUNTS)}")
+    return {name: found[name] for name in AMOUNTS if name in found}
+
+
+def _integers(entry: Field) -> Mapping[str, int]:
+    return {name: value.integer() for name, value in entry.items()}
+
+
+def _texts(entry: Field) -> Mapping[str, str]:
+    return {name: value.text() for name, value in entry.items()}

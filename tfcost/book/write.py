@@ -1,0 +1,106 @@
+"""`TechniqueRecord` to book file: one formula per line, keys sorted where order has no meaning, replaced atomically."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfcost.book.record import SCHEMA_VERSION, Claim, Option, TechniqueRecord
+from tfcost.cost import Cost, Operation, Quantity, Step
+from tfcost.files import write_atomically
+from tfcost.formula import Formula
+
+
+def write_record(record: TechniqueRecord, folder: Path) -> Path:
+    """Writes `folder`/<technique>.json and returns its path; an interrupted run leaves the old file whole."""
+    path = folder / f"{record.technique}.json"
+    write_atomically(path, record_text(record))
+    return path
+
+
+def record_text(record: TechniqueRecord) -> str:
+    """The content of the book file of `record`: the same record always gives the same text."""
+    return json.dumps(_record(record), indent=1, ensure_ascii=False) + "\n"
+
+
+def _record(record: TechniqueRecord) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "technique": record.technique,
+        "title": record.title,
+        "section": record.section,
+        "implementation": record.implementation,
+        "summary": record.summary,
+        "options": {name: _option(option) for name, option in sorted(record.options.items())},
+        "defaults": _sorted(record.defaults),
+        "claims": [_claim(claim) for claim in record.claims],
+        "provenance": {
+            "sources": _sorted(record.provenance.sources),
+            "versions": _sorted(record.provenance.versions),
+        },
+        "costs": [_cost(cost) for cost in record.costs],
+    }
+
+
+def _option(option: Option) -> dict[str, Any]:
+    return {"values": list(option.values), "default": option.default, "meaning": option.meaning}
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    return {
+        "section": claim.section,
+        "quantity": claim.quantity,
+        "formula": claim.formula.text,
+        "quote": claim.quote,
+    }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {
+        "scope": cost.scope,
+        "pass": cost.pass_,
+        "dtypes": list(cost.dtypes),
+        "variant": _sorted(cost.variant),
+        "fixed": _sorted(cost.fixed),
+        "symbols": list(cost.symbols),
+        "assumptions": list(cost.assumptions),
+        "workspace": list(cost.workspace),
+        "quantities": {name: _quantity(quantity) for name, quantity in sorted(cost.quantities.items())},
+        "steps": [_step(step) for step in cost.steps],
+        "operations": [_operation(operation) for operation in cost.operations],
+        "composition": _formulas(cost.composition),
+    }
+
+
+def _quantity(quantity: Quantity) -> dict[str, Any]:
+    return {
+        "exact": quantity.exact.text,
+        "readable": quantity.readable.text if quantity.readable else None,
+        "regime": quantity.regime,
+        "provenance": quantity.provenance,
+        "note": quantity.note,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {"name": step.name, "amounts": _formulas(step.amounts)}
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    return {
+        "name": operation.name,
+        "step": operation.step,
+        "location": operation.location,
+        "code": operation.code,
+        "amounts": _formulas(operation.amounts),
+        "launch": operation.launch,
+        "launches": operation.launches,
+    }
+
+
+def _formulas(formulas: Mapping[str, Formula]) -> dict[str, str]:
+    return {name: formula.text for name, formula in sorted(formulas.items())}
+
+
+def _sorted(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(sorted(mapping.items()))

@@ -1,0 +1,63 @@
+"""From the shared options of the command line to queries: what `compare` and `explain` have in common."""
+
+from collections.abc import Collection, Sequence
+
+from tfcost.analysis.query import Query, broken_assumptions, check_used, choose_options, fill_sizes, full_dtype
+from tfcost.book import Book
+from tfcost.cli.options import Question
+from tfcost.cli.output import warn
+from tfcost.errors import UserError, nearest
+
+DEFAULT_DEVICE = "h100-sxm"
+_SCOPES = ("core", "block", "layer")
+
+
+def queries(techniques: Sequence[str], question: Question, book: Book, scope: str) -> list[Query]:
+    """One query per technique.
+
+    UserError for an unknown technique, for a size or option that none of them uses, and for values that cannot be.
+    """
+    given, texts = question.values(), question.options()
+    found = [
+        Query(
+            technique,
+            scope,
+            question.pass_ or "forward",
+            full_dtype(question.dtype or "bfloat16"),
+            choose_options(book.record(technique), texts),
+            fill_sizes(given, book.record(technique).defaults),
+        )
+        for technique in techniques
+    ]
+    check_used(given, texts, {query.technique: query.cost(book) for query in found}, book)
+    return found
+
+
+def common_scopes(techniques: Sequence[str], question: Question, book: Book) -> list[str]:
+    """The scope asked for, or those that all techniques have costs for, the smallest first.
+
+    UserError for an unknown scope, and if the techniques have none in common.
+    """
+    if question.scope is not None:
+        if question.scope not in _SCOPES:
+            raise UserError(f"--scope: unknown scope '{question.scope}'{nearest(question.scope, _SCOPES)}")
+        return [question.scope]
+    having = {technique: _scopes(technique, book) for technique in techniques}
+    common = [scope for scope in _SCOPES if all(scope in scopes for scopes in having.values())]
+    if not common:
+        shown = "; ".join(f"{technique}: {', '.join(sorted(scopes))}" for technique, scopes in having.items())
+        raise UserError(f"these techniques have no scope in common ({shown})")
+    return common
+
+
+def _scopes(technique: str, book: Book) -> set[str]:
+    return {cost.scope for cost in book.record(technique).costs}
+
+
+def warn_about(query: Query, book: Book, given_options: Collection[str], quiet: bool) -> None:
+    """Warns where a formula's assumptions do not hold, and of given options that this technique does not have."""
+    for broken in broken_assumptions(query.cost(book), query.values):
+        warn(f"{query.technique}: {broken}: its formulas are exact at multiples only", quiet)
+    for name in given_options:
+        if name not in query.options:
+            warn(f"{query.technique} has no option '{name}' and is shown as it is", quiet)

@@ -1,0 +1,1 @@
+"""Model configurations: YAML files that a person writes, checked and turned into a `ModelConfig`."""

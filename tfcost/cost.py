@@ -1,0 +1,73 @@
+"""The record that stages hand over: a technique's derived cost as formulas.
+
+`derive` makes a `Cost`, `book` writes and reads it, `analysis` and `report` use it. Nothing here needs torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tfcost.formula import Formula
+
+AMOUNTS = ("matmul_flops", "scalar_flops", "read_bytes", "write_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One quantity of a cost: its `exact` formula, a `readable` form under `regime` (None: the exact one is readable),
+    and its provenance: traced, ttir, summed, interpolated or declared."""
+
+    exact: Formula
+    provenance: str
+    readable: Formula | None = None
+    regime: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One torch operation or one line of a kernel's IR, with what it costs in total (loops and grid summed).
+
+    `amounts` has the keys of `AMOUNTS` that are not zero. `launches` is how many kernels it starts (0 for a line
+    inside a kernel whose launch is counted elsewhere). `location` is "path.py:line", `code` that line's text.
+    """
+
+    name: str
+    step: str
+    location: str
+    code: str
+    amounts: Mapping[str, Formula]
+    launch: str = ""
+    launches: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A labelled part of a technique (projections, scores, softmax, ...): sums of its operations' amounts."""
+
+    name: str
+    amounts: Mapping[str, Formula]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one variant of a technique costs in one pass.
+
+    `variant` holds options ({"causal": False}), `fixed` the symbols that have one value here ({"d_h": 64}),
+    `relations` the definitions of symbols that the caller does not give ({"r": "h/h_kv"} are already substituted;
+    here only conditions such as "h_kv divides h" appear, in `assumptions`).
+    """
+
+    technique: str
+    implementation: str
+    scope: str
+    pass_: str
+    dtypes: tuple[str, ...]
+    variant: Mapping[str, object]
+    fixed: Mapping[str, int]
+    symbols: tuple[str, ...]
+    quantities: Mapping[str, Quantity]
+    steps: tuple[Step, ...]
+    operations: tuple[Operation, ...]
+    assumptions: tuple[str, ...] = ()
+    workspace: tuple[str, ...] = ()
+    composition: Mapping[str, Formula] = field(default_factory=dict)

@@ -1,0 +1,190 @@
+"""Turns traces into `Cost` records: sums per operation, step and pass, in the symbols of the table.
+
+One trace of torch code serves every width of the run's dtype (the width is a symbol until here); a trace that
+converted between dtypes, or launched a Triton kernel, is repeated per width.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+import torch
+
+from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
+from tfcost.derive.memory import undominated
+from tfcost.derive.pairs import count_pairs
+from tfcost.derive.sizes import ELEMENT, size_symbol
+from tfcost.derive.technique import Technique, Variant
+from tfcost.derive.trace import PassTrace, trace_backward, trace_forward, trace_part
+from tfcost.derive.tracer import Record
+from tfcost.formula import Formula
+
+# Run dtype -> the dtypes its formulas hold for. Half-precision widths agree to the byte.
+_WIDTHS: tuple[tuple[str, ...], ...] = (("bfloat16", "float16"), ("float32",))
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """Rewrites traced expressions: the element width becomes a number, auxiliary sizes the table's symbols."""
+
+    replacements: tuple[tuple[sp.Symbol, sp.Expr], ...]
+
+    def rewrite(self, expression: sp.Expr) -> sp.Expr:
+        for symbol, meaning in self.replacements:
+            expression = expression.xreplace({symbol: meaning})
+        return sp.expand(expression)
+
+    def formula(self, expression: sp.Expr) -> Formula:
+        return Formula.of(self.rewrite(expression))
+
+    def peak(self, candidates: Iterable[sp.Expr]) -> sp.Expr:
+        """The maximum of the candidates. Dominance is decided in the traced sizes, all of which are >= 1."""
+        width = dict(self.replacements[:1])
+        kept = undominated(candidate.xreplace(width) for candidate in candidates)
+        return sp.Max(*(self.rewrite(candidate) for candidate in kept), evaluate=False)
+
+
+def derive_variant(technique: Technique, variant: Variant) -> Iterator[Cost]:
+    """All costs of one variant: every pass and dtype."""
+    waiting = [width for width in _WIDTHS if set(width) & set(variant.dtypes)]
+    while waiting:
+        widths = waiting[:1]
+        dtype = getattr(torch, widths[0][0])
+        traces = _trace(variant, dtype)
+        if all(trace.any_width for trace in traces.values()):
+            widths = waiting
+        for width in widths:
+            names = tuple(name for name in width if name in variant.dtypes)
+            yield from _costs(technique, variant, traces, names)
+        waiting = waiting[len(widths) :]
+
+
+def _trace(variant: Variant, dtype: torch.dtype) -> dict[str, PassTrace]:
+    traces = {"forward": trace_forward(variant.subject, dtype)}
+    if variant.part and variant.backward:
+        traces["training forward"], traces["backward"] = trace_part(variant.subject, dtype)
+    elif variant.backward:
+        traces["backward"] = trace_backward(variant.subject, dtype)
+    if variant.reference is not None:
+        traces["reference forward"] = trace_forward(variant.reference, dtype)
+        if variant.backward:
+            traces["reference backward"] = trace_backward(variant.reference, dtype)
+    return traces
+
+
+def _costs(
+    technique: Technique, variant: Variant, traces: Mapping[str, PassTrace], dtypes: tuple[str, ...]
+) -> Iterator[Cost]:
+    width = sp.Integer(getattr(torch, dtypes[0]).itemsize)
+    meanings = ((size_symbol(name), Formula(text).sympy) for name, text in variant.substitutions)
+    terms = _Terms(((ELEMENT, width), *meanings))
+    for pass_ in ("forward", "backward"):
+        if pass_ in traces:
+            yield _cost(technique, variant, traces, pass_, dtypes, terms)
+
+
+def _cost(
+    technique: Technique, variant: Variant, traces: Mapping[str, PassTrace], pass_: str, dtypes: tuple[str, ...],
+    terms: _Terms,
+) -> Cost:  # fmt: skip
+    trace = traces[pass_]
+    ideal = traces.get(f"reference {pass_}", trace)
+    quantities = _quantities(trace, ideal, variant, terms)
+    operations = _operations(trace.records, terms)
+    symbols = sorted({name for quantity in quantities.values() for name in quantity.exact.symbols})
+    return Cost(
+        technique=technique.name,
+        implementation=technique.implementation,
+        scope=variant.scope,
+        pass_=pass_,
+        dtypes=dtypes,
+        variant=dict(variant.options),
+        fixed={name: value for name, value in variant.subject.fixed.items() if name in _TABLE_SIZES},
+        symbols=tuple(symbols),
+        quantities=quantities,
+        steps=_steps(trace.records, terms),
+        operations=operations,
+        assumptions=(*variant.assumptions, *trace.notes),
+        workspace=trace.workspace,
+        composition=_composition(traces, terms) if pass_ == "backward" and variant.part else {},
+    )
+
+
+# Sizes a caller can give; auxiliary ones that a variant fixes (one query head per key head) are its own affair.
+_TABLE_SIZES = frozenset({"d_h", "n", "m", "h", "h_kv", "b", "c", "w", "g", "k", "E", "f"})
+
+
+def _quantities(trace: PassTrace, ideal: PassTrace, variant: Variant, terms: _Terms) -> dict[str, Quantity]:
+    how = trace.provenance
+
+    def total(get: Callable[[Record], sp.Expr]) -> Formula:
+        return terms.formula(sp.Add(*(get(record) for record in trace.records)))
+
+    found = {
+        "algorithmic_flops": Quantity(_algorithmic_flops(ideal, variant, terms), "summed" if variant.mask else how),
+        "matmul_flops": Quantity(total(lambda record: record.matmul_flops), how),
+        "scalar_flops": Quantity(total(lambda record: record.scalar_flops), how),
+        "issued_bytes": Quantity(total(lambda record: record.read_bytes + record.write_bytes), how),
+        "unique_bytes": Quantity(terms.formula(trace.unique_bytes), "traced"),
+        "peak_bytes": Quantity(Formula.of(terms.peak(trace.peak)), "traced"),
+    }
+    if trace.saved_bytes is not None:
+        found["saved_bytes"] = Quantity(terms.formula(trace.saved_bytes), "traced")
+    if trace.parameters != 0:
+        found["parameters"] = Quantity(terms.formula(trace.parameters), "traced")
+        found["parameter_bytes"] = Quantity(terms.formula(trace.parameter_bytes), "traced")
+    if trace.sram_bytes:
+        found["sram_bytes"] = Quantity(Formula.of(sp.Max(*trace.sram_bytes)), "ttir")
+    return found
+
+
+def _algorithmic_flops(ideal: PassTrace, variant: Variant, terms: _Terms) -> Formula:
+    """The reference's matmul FLOPs; in masked steps, only for the allowed share of its n·m pairs."""
+    if variant.mask is None:
+        return terms.formula(sp.Add(*(record.matmul_flops for record in ideal.records)))
+    n = size_symbol("n")
+    m = size_symbol("m") if variant.scope == "core" else n
+    pairs = count_pairs(variant.mask.predicate, n, m)
+    masked = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step in variant.mask.steps))
+    others = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step not in variant.mask.steps))
+    return Formula.of(sp.expand(sp.cancel(terms.rewrite(masked) / (n * m)) * pairs + terms.rewrite(others)))
+
+
+def _amounts(records: Iterable[Record], terms: _Terms) -> dict[str, Formula]:
+    listed = list(records)
+    totals = {name: sp.Add(*(getattr(record, name) for record in listed)) for name in AMOUNTS}
+    return {name: terms.formula(total) for name, total in totals.items() if total != 0}
+
+
+def _steps(records: Iterable[Record], terms: _Terms) -> tuple[Step, ...]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.label.step or "other", []).append(record)
+    return tuple(Step(name, _amounts(group, terms)) for name, group in groups.items())
+
+
+def _operations(records: Iterable[Record], terms: _Terms) -> tuple[Operation, ...]:
+    """One entry per distinct operation; equal ones of the same line are added up."""
+    groups: dict[Any, list[Record]] = {}
+    for record in records:
+        key = (record.label, record.name, record.launch, *(getattr(record, name) for name in AMOUNTS))
+        groups.setdefault(key, []).append(record)
+    return tuple(
+        Operation(
+            name=group[0].name, step=group[0].label.step or "other", location=group[0].label.location,
+            code=group[0].label.code, amounts=_amounts(group, terms), launch=group[0].launch,
+            launches=sum(record.launches for record in group),
+        )
+        for group in groups.values()
+    )  # fmt: skip
+
+
+def _composition(traces: Mapping[str, PassTrace], terms: _Terms) -> dict[str, Formula]:
+    """What a chain of parts needs to know of this one (see `trace_part`), with the inference peak above its inputs."""
+    inference, extra = traces["forward"], traces["backward"].extra
+    start = sp.expand(inference.given_bytes)
+    return {
+        "inference_local_bytes": Formula.of(terms.peak(sp.expand(peak - start) for peak in inference.peak)),
+        **{name: Formula.of(terms.peak(candidates)) for name, candidates in extra.items()},
+    }

@@ -1,0 +1,91 @@
+"""Runs a subject the way a program would, and says when each pass begins: forward alone, or forward then backward.
+
+Two settings. *Held*: the caller keeps inputs, output and the output's gradient, as a benchmark does. *Released*: the
+subject is one part of a chain (a block of a model), so its input and output live only as long as somebody needs them.
+The same functions run real tensors in the tests, where the allocator is the judge.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+
+def tensors_in(tree: Any) -> list[torch.Tensor]:
+    """All tensors of a nested structure."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def run_forward(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """The forward pass alone: no gradients, nothing saved."""
+    with torch.no_grad():
+        return function(**arguments)
+
+
+def run_held(function: Callable[..., Any], arguments: dict[str, Any], begin_backward: Callable[[Any], None]) -> None:
+    """Forward, then backward from given output gradients; `begin_backward(outputs)` is called between the two."""
+    outputs = [tensor for tensor in tensors_in(function(**arguments)) if tensor.requires_grad]
+    gradients = [torch.empty_like(output) for output in outputs]
+    begin_backward(outputs)
+    torch.autograd.backward(outputs, gradients)
+
+
+class _Source(torch.autograd.Function):
+    """Stands for the part before: makes the input, and drops the gradient that comes back for it."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: torch.Tensor, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        return make()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None]:
+        return None, None
+
+
+class _Sink(torch.autograd.Function):
+    """Stands for the part after: keeps nothing of the output, and makes its gradient when backward begins.
+
+    Its own result has no elements, so that it takes no memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, output: torch.Tensor, begin_backward: Callable[[], None]) -> torch.Tensor:
+        ctx.shape, ctx.dtype, ctx.begin_backward = output.shape, output.dtype, begin_backward
+        return output.new_empty(0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        gradient = torch.empty(ctx.shape, dtype=ctx.dtype)
+        ctx.begin_backward()
+        return gradient, None
+
+
+def run_released(
+    function: Callable[..., Any],
+    make_input: Callable[[], torch.Tensor] | None,
+    arguments: dict[str, Any],
+    begin_forward: Callable[[], None],
+    end_forward: Callable[[], None],
+    begin_backward: Callable[[], None],
+) -> None:
+    """Forward and backward of one part of a chain.
+
+    `make_input` makes the part's input `x` (None: the part is the first one). `begin_forward` is called with `x`
+    alive, `end_forward` once neither `x` nor the output is held by the caller, `begin_backward` with the output's
+    gradient alive. A scalar output is a loss: it stays held, and its gradient is autograd's own.
+    """
+    anchor = torch.empty(0, requires_grad=True)
+    x = {"x": _Source.apply(anchor, make_input)} if make_input is not None else {}
+    begin_forward()
+    output = function(**x, **arguments)
+    x.clear()
+    if output.dim() == 0:
+        end_forward()
+        begin_backward()
+        output.backward()
+        return
+    end = _Sink.apply(output, begin_backward)
+    del output
+    end_forward()
+    torch.autograd.backward(end, torch.empty_like(end))

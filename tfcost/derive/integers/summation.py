@@ -1,0 +1,274 @@
+"""Sums of integer expressions over ranges, in closed form and exact for every value of what stays symbolic.
+
+`sum_range(body, var, low, high)` adds up body for low <= var < high. A polynomial is summed by Faulhaber's formula.
+A clamp that advances by its own height telescopes. Any other minimum or maximum splits the range where its
+arguments cross. A floor cuts the range into blocks on which it is constant, or into residue classes.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+from math import comb, gcd, lcm
+
+from tfcost.derive.integers.convert import to_sympy
+from tfcost.derive.integers.division import ceil_div, floor_div
+from tfcost.derive.integers.lattice import as_lattice, clamp, extreme, maximum, minimum
+from tfcost.derive.integers.poly import ONE, ZERO, Atom, Extreme, Floor, Monomial, Number, Poly, Var, as_poly
+from tfcost.derive.integers.prove import is_nonnegative, sign
+from tfcost.derive.integers.rewrite import rewrite
+
+_MOST_RESIDUES = 64
+
+
+class NoClosedForm(Exception):
+    """The sum has no closed form that these rules find. Nothing is guessed."""
+
+
+def sum_range(body: Poly, var: Var, low: Poly | int, high: Poly | int) -> Poly:
+    """The sum of `body` over low <= var < high; low <= high is assumed. Raises `NoClosedForm`."""
+    start, stop = as_poly(low), as_poly(high)
+    groups: dict[Monomial, dict[Monomial, Number]] = {}
+    for monomial, value in body:
+        moving = tuple((atom, power) for atom, power in monomial if var in atom.variables)
+        fixed = tuple((atom, power) for atom, power in monomial if var not in atom.variables)
+        groups.setdefault(moving, {})[fixed] = value
+    total = ZERO
+    for moving, cofactor in groups.items():
+        total = total + Poly(cofactor) * _sum_term(Poly({moving: 1}), var, start, stop)
+    return total
+
+
+@lru_cache(maxsize=20_000)
+def _sum_term(term: Poly, var: Var, low: Poly, high: Poly) -> Poly:
+    """The sum of one monomial whose atoms all depend on `var`."""
+    if term.is_constant:
+        return (high - low) * term
+    atoms = [atom for atom in _nested_atoms(term) if var in atom.variables]
+    if all(isinstance(atom, Var) for atom in atoms):
+        ((_, power),) = next(iter(term.terms))
+        return _power_sum(power, high) - _power_sum(power, low)
+    telescoped = _telescope(term, var, low, high)
+    if telescoped is not None:
+        return telescoped
+    split = _best_split(atoms, var, low, high)
+    if split is not None:
+        return _sum_pieces(term, var, low, high, *split)
+    return _sum_floors(term, var, low, high, [atom for atom in atoms if isinstance(atom, Floor)])
+
+
+def _nested_atoms(poly: Poly) -> list[Atom]:
+    """All atoms, inner ones first."""
+    found: dict[Atom, None] = {}
+    for atom in poly.atoms:
+        for part in atom.parts:
+            found.update(dict.fromkeys(_nested_atoms(part)))
+        found[atom] = None
+    return list(found)
+
+
+def _power_sum(power: int, stop: Poly) -> Poly:
+    """The sum of x**power over 0 <= x < stop, as the polynomial in `stop` that it is."""
+    total = ZERO
+    for index, coefficient in enumerate(_faulhaber(power)):
+        total = total + stop**index * coefficient
+    return total
+
+
+@lru_cache(maxsize=64)
+def _faulhaber(power: int) -> tuple[Fraction, ...]:
+    """Coefficients c with sum(x**power for x in range(s)) == sum(c[i] * s**i)."""
+    # (s)**(p+1) telescopes: the sum over x of (x+1)**(p+1) - x**(p+1) involves the lower power sums.
+    total = [Fraction(0)] * (power + 2)
+    total[power + 1] = Fraction(1)
+    for lower in range(power):
+        for index, coefficient in enumerate(_faulhaber(lower)):
+            total[index] -= comb(power + 1, lower) * coefficient
+    return tuple(coefficient / (power + 1) for coefficient in total)
+
+
+def _telescope(term: Poly, var: Var, low: Poly, high: Poly) -> Poly | None:
+    """Sums clamp(x, bottom, bottom + s) where x moves by exactly s per step: the pieces join without gap."""
+    ((atom, power),) = next(iter(term.terms)) if len(next(iter(term.terms))) == 1 else ((None, 0),)
+    if power != 1 or not isinstance(atom, Extreme):
+        return None
+    for bottom, slope, rest in _clamps(atom, var):
+        end = high - 1 if slope.constant > 0 else low
+        height = as_poly(abs(slope.constant))
+        return bottom * (high - low) + clamp(slope * end + rest - bottom, 0, height * (high - low))
+    return None
+
+
+def _clamps(atom: Extreme, var: Var) -> Iterator[tuple[Poly, Poly, Poly]]:
+    """(bottom, slope, rest) for which the atom equals clamp(slope*var + rest, bottom, bottom + |slope|)."""
+    if len(atom.parts) != 2:
+        return
+    for fixed, moving in (atom.parts, atom.parts[::-1]):
+        if var in fixed.variables:
+            continue
+        inner = as_lattice(moving, preferred=not atom.is_min)
+        if inner is None or inner[0] == atom.is_min:
+            inner = (not atom.is_min, (moving,))
+        bounds = [part for part in inner[1] if var not in part.variables]
+        lines = [part.affine(var) for part in inner[1] if var in part.variables]
+        slope = lines[0][0] if lines[0] is not None else ZERO
+        if not slope.is_constant or not slope.terms or any(line is None or line[0] != slope for line in lines):
+            continue
+        # Lines of one slope are one line: the smallest of slope*var + rest_i is slope*var + the smallest rest.
+        rest = extreme(inner[0], [line[1] for line in lines if line is not None])
+        height = abs(slope.constant)
+        bottom = fixed - height if atom.is_min else fixed
+        if bounds:
+            other = extreme(inner[0], bounds)
+            exact = other == bottom if atom.is_min else other == bottom + height
+        else:
+            value = slope * Poly.of(var) + rest
+            exact = is_nonnegative(value - bottom if atom.is_min else bottom + height - value)
+        if exact:
+            yield bottom, slope, rest
+
+
+Split = tuple[Extreme, Poly, Poly, Poly]
+
+
+def _best_split(atoms: list[Atom], var: Var, low: Poly, high: Poly) -> Split | None:
+    """(atom, point, before, after): the atom equals `before` for var < point, `after` from there on."""
+    known = {*_nested_atoms(low), *_nested_atoms(high), *atoms}
+    for atom in atoms:
+        if not isinstance(atom, Extreme):
+            continue
+        splits: list[Split] = []
+        for index, left in enumerate(atom.parts):
+            for right in atom.parts[index + 1 :]:
+                without_left = extreme(atom.is_min, [part for part in atom.parts if part is not left])
+                without_right = extreme(atom.is_min, [part for part in atom.parts if part is not right])
+                for point, rising in _crossings(left - right, var):
+                    before, after = (
+                        (without_right, without_left) if rising == atom.is_min else (without_left, without_right)
+                    )
+                    splits.append((atom, maximum(low, minimum(point, high)), before, after))
+        if splits:
+            return min(splits, key=lambda split: _novelty(split[1], known))
+    return None
+
+
+def _novelty(point: Poly, known: set[Atom]) -> tuple[int, int]:
+    """How many atoms a split point would bring into the result, then how long it is."""
+    return sum(atom not in known for atom in _nested_atoms(point)), point.size
+
+
+def _crossings(difference: Poly, var: Var) -> Iterator[tuple[Poly, bool]]:
+    """(point, rising): the difference is <= 0 before the point and >= 0 after it if rising, else the reverse.
+
+    Where the difference is 0 either side is right, so there are two points to choose from: the caller takes the
+    one that makes the simpler sum.
+    """
+    scaled = difference * difference.denominator()
+    parts = scaled.affine(var)
+    if parts is not None:
+        slope, rest = parts
+        direction = sign(slope) if slope.terms else 0
+        if direction:
+            root, steepness = -rest * direction, slope * direction
+            yield ceil_div(root, steepness), direction > 0
+            yield floor_div(root, steepness) + 1, direction > 0
+        return
+    for atom in scaled.atoms:
+        if isinstance(atom, Floor) and var in atom.variables:
+            yield from _floor_crossings(scaled, atom, var)
+            return
+
+
+def _floor_crossings(scaled: Poly, atom: Floor, var: Var) -> Iterator[tuple[Poly, bool]]:
+    """The same for factor * floor((slope*var + rest)/divisor) + other, with nothing else that depends on var."""
+    parts = scaled.split(atom)
+    inner = atom.numerator.affine(var)
+    if parts is None or inner is None or var in parts[1].variables or var in atom.divisor.variables:
+        return
+    factor, other = parts
+    if not factor.is_constant or sign(inner[0]) <= 0:
+        return
+    rising = factor.constant > 0
+    level = -other if rising else other
+    size = abs(factor.constant)
+    for most in (ceil_div(level, int(size)) - 1, floor_div(level, int(size))):
+        # floor(...) <= most holds up to (and without) the first var with slope*var + rest >= divisor*(most + 1).
+        yield ceil_div(atom.divisor * (most + 1) - inner[1], inner[0]), rising
+
+
+def _sum_pieces(
+    term: Poly, var: Var, low: Poly, high: Poly, atom: Extreme, point: Poly, before: Poly, after: Poly
+) -> Poly:
+    total = ZERO
+    for start, stop, value in ((low, point, before), (point, high, after)):
+        if start == stop:
+            continue
+        piece = Var(var.name + "'", start, stop - 1, var.depth)
+        renamed = rewrite(value, {var: Poly.of(piece)})
+        total = total + sum_range(rewrite(term, {atom: renamed, var: Poly.of(piece)}), piece, start, stop)
+    return total
+
+
+def _sum_floors(term: Poly, var: Var, low: Poly, high: Poly, floors: list[Floor]) -> Poly:
+    for atom in floors:
+        inner = atom.numerator.affine(var)
+        if inner is not None and var not in atom.divisor.variables and inner[0] in (ONE, -ONE):
+            total = _sum_blocks(term, var, low, high, atom, inner[0], inner[1])
+            if total is not None:
+                return total
+    return _sum_residues(term, var, low, high, floors)
+
+
+def _sum_blocks(
+    term: Poly, var: Var, low: Poly, high: Poly, atom: Floor, direction: Poly, offset: Poly
+) -> Poly | None:
+    """With x = direction*var + offset = divisor*block + place the floor is `block`: sum over places, then blocks.
+
+    None if the first block is a started one and the sum is not a polynomial within a block.
+    """
+    divisor = atom.divisor
+    start, stop = (low + offset, high + offset) if direction == ONE else (offset - high + 1, offset - low + 1)
+    last = floor_div(stop, divisor)
+    block = Var(var.name + ".block", floor_div(start, divisor), last, var.depth)
+    place = Var(var.name + ".place", 0, divisor - 1, var.depth)
+    x = Poly.of(block) * divisor + Poly.of(place)
+    body = rewrite(term, {atom: Poly.of(block), var: (x - offset) * direction})
+    if all(isinstance(inner, Var) for inner in _nested_atoms(body) if not {block, place}.isdisjoint(inner.variables)):
+        return _block_polynomial(body, block, place, divisor, stop) - _block_polynomial(
+            body, block, place, divisor, start
+        )
+    if start.terms:
+        return None
+    whole_block = Var(block.name, 0, last - 1, var.depth)
+    whole = sum_range(rewrite(sum_range(body, place, 0, divisor), {block: Poly.of(whole_block)}), whole_block, 0, last)
+    left = stop - last * divisor
+    if not left.terms:
+        return whole
+    tail_place = Var(place.name, 0, left - 1, var.depth)
+    tail = rewrite(term, {atom: last, var: (last * divisor + Poly.of(tail_place) - offset) * direction})
+    return whole + sum_range(tail, tail_place, 0, left)
+
+
+def _block_polynomial(body: Poly, block: Var, place: Var, divisor: Poly, stop: Poly) -> Poly:
+    """The sum of a polynomial body over 0 <= x < stop, by whole blocks and the started one."""
+    last = floor_div(stop, divisor)
+    whole = sum_range(sum_range(body, place, 0, divisor), block, 0, last)
+    return whole + sum_range(rewrite(body, {block: last}), place, 0, stop - last * divisor)
+
+
+def _sum_residues(term: Poly, var: Var, low: Poly, high: Poly, floors: list[Floor]) -> Poly:
+    """Residue classes of var modulo what makes every floor's argument a whole step."""
+    period = 1
+    for atom in floors:
+        inner = atom.numerator.affine(var)
+        if inner is None or not inner[0].is_constant or not atom.divisor.is_constant:
+            raise NoClosedForm(f"no closed form for the sum of {to_sympy(term)} over {var.name}")
+        divisor = int(atom.divisor.constant)
+        period = lcm(period, divisor // gcd(divisor, int(inner[0].constant)))
+    if not 1 < period <= _MOST_RESIDUES:
+        raise NoClosedForm(f"no closed form for the sum of {to_sympy(term)} over {var.name} (period {period})")
+    total = ZERO
+    for residue in range(period):
+        start, stop = ceil_div(low - residue, period), ceil_div(high - residue, period)
+        index = Var(var.name + ".index", start, stop - 1, var.depth)
+        total = total + sum_range(rewrite(term, {var: Poly.of(index) * period + residue}), index, start, stop)
+    return total

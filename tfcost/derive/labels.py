@@ -1,0 +1,108 @@
+"""Files each operation under the step and the source line that caused it, in the forward and the backward pass.
+
+Forward: the innermost `step` label and the first stack frame outside torch and this package. Backward: autograd runs
+nodes without a Python frame, so the forward pass leaves the label on each node it makes (`NodeLabels`).
+"""
+
+import linecache
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from tfcost.steps import current_step
+
+_KEY = "tfcost"
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+_DERIVE = os.path.dirname(__file__) + os.sep
+_STEPS = os.path.join(os.path.dirname(_DERIVE.rstrip(os.sep)), "steps.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Where an operation comes from: its step, its file and line, and the line's text."""
+
+    step: str
+    path: str
+    line: int
+
+    @property
+    def location(self) -> str:
+        """ "path.py:line", relative to the working directory or the package's parent where that is shorter."""
+        return f"{shown_path(self.path)}:{self.line}" if self.path else "(autograd)"
+
+    @property
+    def code(self) -> str:
+        """The source line, stripped."""
+        return linecache.getline(self.path, self.line).strip()
+
+
+def shown_path(path: str) -> str:
+    """The path as reports show it: from the project's root for tfcost's own files, else from the working directory."""
+    root = os.path.dirname(os.path.dirname(_DERIVE.rstrip(os.sep)))
+    for base in (root, os.getcwd()):
+        if path.startswith(base + os.sep):
+            return os.path.relpath(path, base).replace(os.sep, "/")
+    return path
+
+
+def current_label() -> Label:
+    """The label of the operation being dispatched now."""
+    frame = _user_frame()
+    node = torch._C._current_autograd_node()
+    inherited = node.metadata.get(_KEY) if node is not None else None
+    if frame is not None:
+        name = current_step()
+        if node is not None and name:
+            name = f"{name} (recomputed)" if inherited is not None else name
+        return Label(name or (inherited.step if inherited else ""), *frame)
+    if inherited is not None:
+        return inherited
+    return Label("gradient accumulation" if node is not None else "", "", 0)
+
+
+def in_user_code() -> bool:
+    """Whether a line of the traced code itself, not the autograd engine, asked for the operation."""
+    return _user_frame() is not None
+
+
+def _user_frame() -> tuple[str, int] | None:
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path == _HARNESS:
+            return None
+        if not path.startswith((_TORCH, _DERIVE, "<")) and path != _STEPS and "contextlib" not in path:
+            return path, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+_HARNESS = os.path.join(_DERIVE, "harness.py")
+
+
+class NodeLabels(TorchFunctionMode):
+    """Leaves the current label on every autograd node that a torch function makes."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor) and leaf.grad_fn is not None:
+                _label_new_nodes(leaf.grad_fn)
+        return result
+
+
+def _label_new_nodes(node: Any) -> None:
+    label: Label | None = None
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if node is None or _KEY in node.metadata or not node.next_functions:
+            continue
+        label = label or current_label()
+        node.metadata[_KEY] = label
+        pending.extend(parent for parent, _ in node.next_functions)

@@ -1,0 +1,152 @@
+"""Which storages are alive, and the most bytes that ever were: symbolic, so the maximum is a set of candidates.
+
+Sizes are sums of monomials in positive integer symbols. `Memory` is told of new storages and looks for released ones
+before each operation; `peak` drops every candidate that another one is at least as large as, for all sizes >= 1.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from itertools import product
+from math import comb, prod
+
+import sympy as sp
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from tfcost.derive.sizes import Sizes
+
+Total = frozenset[tuple[sp.Expr, int]]
+Powers = frozenset[tuple[sp.Expr, sp.Expr | int]]
+
+
+class Memory:
+    """The live storages of one run, their total, and the totals at which it stood highest."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
+        self._alive: dict[int, tuple[StorageWeakRef, sp.Expr, int]] = {}
+        self._count = 0
+        self._total: Counter[sp.Expr] = Counter()
+        self._candidates: set[Total] = set()
+
+    def track(self, tensor: torch.Tensor) -> bool:
+        """Counts the tensor's storage if it is new; returns whether it was."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._alive:
+            return False
+        size = self.storage_bytes(tensor)
+        self._count += 1
+        self._alive[key] = (StorageWeakRef(storage), size, self._count)
+        self._add(size, 1)
+        return True
+
+    def serial(self, tensor: torch.Tensor) -> int:
+        """The storage's number in order of appearance; unlike its address, never used twice."""
+        return self._alive[tensor.untyped_storage()._cdata][2]
+
+    def serials(self) -> set[int]:
+        """The numbers of all storages alive now."""
+        self.sweep()
+        return {serial for _, _, serial in self._alive.values()}
+
+    def storage_bytes(self, tensor: torch.Tensor) -> sp.Expr:
+        """Bytes of the tensor's whole storage."""
+        elements = self._sizes.expr(tensor.untyped_storage().nbytes()) / tensor.element_size()
+        return elements * self._sizes.element_bytes(tensor)
+
+    def sweep(self) -> None:
+        """Forgets the storages that nobody holds any more."""
+        for key in [key for key, (reference, _, _) in self._alive.items() if reference.expired()]:
+            _, size, _ = self._alive.pop(key)
+            self._add(size, -1)
+
+    def note(self, workspace: sp.Expr = sp.Integer(0)) -> None:
+        """Records the present total, plus `workspace` bytes that an operation takes and returns, as a candidate."""
+        total = self._total.copy()
+        for monomial, count in _monomials(workspace):
+            total[monomial] += count
+        self._candidates.add(_frozen(total))
+
+    def start_phase(self) -> None:
+        """Begins a new maximum from what is alive now."""
+        self.sweep()
+        self._candidates = {_frozen(self._total)}
+
+    def live(self) -> sp.Expr:
+        """Bytes alive now."""
+        self.sweep()
+        return _expression(_frozen(self._total))
+
+    def live_except(self, tensors: Iterable[torch.Tensor]) -> sp.Expr:
+        """Bytes alive now, without the storages of `tensors`."""
+        apart = {tensor.untyped_storage()._cdata for tensor in tensors}
+        self.sweep()
+        return sp.Add(*(size for key, (_, size, _) in self._alive.items() if key not in apart))
+
+    def peak(self) -> tuple[sp.Expr, ...]:
+        """The candidates for the largest total since `start_phase` that no other candidate dominates."""
+        return undominated(_expression(total) for total in self._candidates)
+
+    def _add(self, size: sp.Expr, sign: int) -> None:
+        for monomial, count in _monomials(size):
+            self._total[monomial] += sign * count
+
+
+def _monomials(size: sp.Expr) -> list[tuple[sp.Expr, int]]:
+    return [(monomial, int(count)) for monomial, count in sp.expand(size).as_coefficients_dict().items() if count]
+
+
+def _frozen(total: Counter[sp.Expr]) -> Total:
+    return frozenset((monomial, count) for monomial, count in total.items() if count)
+
+
+def _expression(total: Total) -> sp.Expr:
+    return sp.Add(*(count * monomial for monomial, count in total))
+
+
+def undominated(candidates: Iterable[sp.Expr]) -> tuple[sp.Expr, ...]:
+    """The candidates that can be the maximum, in a fixed order.
+
+    One is dropped if another is certainly at least as large for all symbols >= 1: written in x - 1 for each symbol x,
+    no coefficient of the difference is negative.
+    """
+    shifted = {expanded: _shifted(expanded) for expanded in map(sp.expand, candidates)}
+    kept: list[sp.Expr] = []
+    for candidate in shifted:
+        if any(_covers(shifted[other], shifted[candidate]) for other in kept):
+            continue
+        kept = [other for other in kept if not _covers(shifted[candidate], shifted[other])]
+        kept.append(candidate)
+    return tuple(sorted(kept, key=sp.default_sort_key))
+
+
+def _covers(larger: Counter[Powers], smaller: Counter[Powers]) -> bool:
+    return all(larger[powers] >= smaller[powers] for powers in larger.keys() | smaller.keys())
+
+
+def _shifted(total: sp.Expr) -> Counter[Powers]:
+    """Coefficients of the expanded `total` after replacing x by x + 1 in every symbol and tile count x (>= 1)."""
+    coefficients: Counter[Powers] = Counter()
+    for monomial, count in total.as_coefficients_dict().items():
+        for powers, times in _shifted_monomial(monomial):
+            coefficients[powers] += count * times
+    return coefficients
+
+
+@cache
+def _shifted_monomial(monomial: sp.Expr) -> tuple[tuple[Powers, int], ...]:
+    parts: list[list[tuple[tuple[sp.Expr, int], int]]] = []
+    for base, exponent in monomial.as_powers_dict().items():
+        if base.is_Number:
+            continue
+        at_least_one = base.is_Symbol or isinstance(base, sp.ceiling)
+        if at_least_one and exponent.is_Integer and exponent > 0:
+            parts.append([((base, power), comb(int(exponent), power)) for power in range(int(exponent) + 1)])
+        else:
+            parts.append([((base, exponent), 1)])
+    return tuple(
+        (frozenset((base, power) for (base, power), _ in choice if power), prod(times for _, times in choice))
+        for choice in product(*parts)
+    )

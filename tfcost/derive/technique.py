@@ -1,0 +1,77 @@
+"""How a technique describes itself to the derivation: names, options, claims of the source document, and variants.
+
+A technique says what is computed; nothing here holds a cost.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfcost.derive.subject import Subject
+
+Predicate = Callable[[Any, Any, Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A choice the user has: its values, the default, and what it means."""
+
+    values: tuple[object, ...]
+    default: object
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A statement of the source document: section, what it is about ("time" or "space"), the quoted formula in the
+    project's grammar, the quotation, and the step it speaks of ("" for the whole)."""
+
+    section: str
+    quantity: str
+    formula: str
+    quote: str
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A mask predicate over (i, j, n, m), and the steps whose matrix products it applies to."""
+
+    predicate: Predicate
+    steps: tuple[str, ...] = ("scores", "values")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to run a technique, derived as a whole.
+
+    `substitutions` express the subject's auxiliary sizes in the symbols of the table, in the order given (r = h/h_kv);
+    `reference` is the subject that says what the mathematics asks for (None: the subject itself).
+    """
+
+    scope: str
+    options: Mapping[str, object]
+    subject: Subject
+    substitutions: tuple[tuple[str, str], ...] = ()
+    assumptions: tuple[str, ...] = ()
+    reference: Subject | None = None
+    mask: Mask | None = None
+    part: str = ""
+    dtypes: tuple[str, ...] = ("bfloat16", "float16", "float32")
+    backward: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Technique:
+    """A technique: what `tfcost techniques` lists and `tfcost derive` derives. `defaults` are values for symbols of its
+    own (chunk length), `extra_sources` files besides its own module that its costs depend on."""
+
+    name: str
+    title: str
+    section: str
+    implementation: str
+    summary: str
+    variants: Callable[[], Iterable[Variant]]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    defaults: Mapping[str, int] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()

@@ -1,0 +1,172 @@
+"""Runs a subject symbolically and hands over what it cost: one `PassTrace` per pass, all expressions in sympy.
+
+The traced code runs exactly as it would for real, on fake tensors, under the tracer, the Triton interception and the
+node labels.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sympy as sp
+import torch
+
+from tfcost.derive.errors import DerivationError
+from tfcost.derive.harness import run_forward, run_held, run_released, tensors_in
+from tfcost.derive.labels import NodeLabels
+from tfcost.derive.launch import intercept_launches
+from tfcost.derive.memory import undominated
+from tfcost.derive.sizes import Sizes
+from tfcost.derive.subject import Subject, Tensor, build_arguments
+from tfcost.derive.tracer import Record, Tracer
+
+ZERO = sp.Integer(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PassTrace:
+    """One traced pass. `peak` is a set of candidates (the peak is their maximum); `extra` holds what a chain of
+    parts needs to know (`trace_part`)."""
+
+    records: tuple[Record, ...]
+    peak: tuple[sp.Expr, ...]
+    unique_bytes: sp.Expr
+    saved_bytes: sp.Expr | None = None
+    parameter_bytes: sp.Expr = ZERO
+    parameters: sp.Expr = ZERO
+    workspace: tuple[str, ...] = ()
+    sram_bytes: tuple[sp.Expr, ...] = ()
+    notes: tuple[str, ...] = ()
+    provenance: str = "traced"
+    any_width: bool = True
+    given_bytes: sp.Expr = ZERO
+    extra: dict[str, tuple[sp.Expr, ...]] = field(default_factory=dict)
+
+
+@contextmanager
+def _environment(subject: Subject, dtype: torch.dtype, device: str) -> Iterator[tuple[Sizes, Tracer]]:
+    sizes = Sizes(subject.sizes, dtype, subject.hints)
+    tracer = Tracer(sizes, device)
+    with ExitStack() as stack:
+        stack.enter_context(sizes.mode)
+        stack.enter_context(tracer)
+        stack.enter_context(NodeLabels())
+        stack.enter_context(intercept_launches(tracer))
+        yield sizes, tracer
+    sizes.require_symbolic()
+
+
+def trace_forward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> PassTrace:
+    """The forward pass without gradients. Peak memory includes inputs and parameters."""
+    with _environment(subject, dtype, device) as (sizes, tracer):
+        arguments = build_arguments(subject, sizes, dtype, training=False)
+        tracer.begin()
+        result = run_forward(subject.function, arguments)
+        if not tensors_in(result):
+            raise DerivationError("the function returned no tensor; a cost is that of computing a result")
+        return _finish(subject, arguments, tracer)
+
+
+def trace_backward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> PassTrace:
+    """The backward pass; inputs, output and output gradient are held by the caller. `saved_bytes` is what the forward
+    pass left for it beyond inputs, parameters and outputs."""
+    saved: list[sp.Expr] = []
+    with _environment(subject, dtype, device) as (sizes, tracer):
+        arguments = build_arguments(subject, sizes, dtype, training=True)
+
+        def begin_backward(outputs: list[torch.Tensor]) -> None:
+            gradients_size = sum((tracer.memory.storage_bytes(output) for output in outputs), ZERO)
+            held = [*tensors_in(arguments), *outputs]
+            saved.append(sp.expand(tracer.memory.live_except(held) - gradients_size))
+            tracer.begin()
+
+        run_held(subject.function, arguments, begin_backward)
+        return _finish(subject, arguments, tracer, saved_bytes=saved[0])
+
+
+def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tuple[PassTrace, PassTrace]:
+    """Forward and backward of one part of a chain, whose input `x` (if it has one) and output nobody else holds.
+
+    The backward trace's `extra` describes the part to whoever composes a chain: bytes above what was alive when each
+    pass began (`forward_local_bytes`, `backward_local_bytes`), `saved_bytes`, `input_bytes`, `output_bytes`,
+    `gradient_bytes` (of its parameters).
+    """
+    levels: dict[str, tuple[sp.Expr, ...]] = {}
+    first = subject.arguments.get("x")
+    with _environment(subject, dtype, device) as (sizes, tracer):
+        rest = Subject(subject.function, {k: v for k, v in subject.arguments.items() if k != "x"}, subject.sizes,
+                       subject.fixed)  # fmt: skip
+        arguments = build_arguments(rest, sizes, dtype, training=True)
+        memory = tracer.memory
+        base = memory.live()
+
+        def make_input() -> torch.Tensor:
+            alone = Subject(subject.function, {"x": first}, subject.sizes, subject.fixed)
+            made = build_arguments(alone, sizes, dtype, training=False)["x"]
+            assert isinstance(made, torch.Tensor)
+            return made
+
+        def begin_forward() -> None:
+            levels["start"] = (memory.live(),)
+            tracer.begin()
+
+        def end_forward() -> None:
+            levels["forward_peak"] = memory.peak()
+            levels["forward_unique"] = (tracer.unique_bytes(),)
+            forward_records.extend(tracer.records)
+            levels["after_forward"] = (memory.live(),)
+
+        def begin_backward() -> None:
+            levels["backward_start"] = (memory.live(),)
+            tracer.begin()
+
+        forward_records: list[Record] = []
+        make = make_input if isinstance(first, Tensor) else None
+        run_released(subject.function, make, arguments, begin_forward, end_forward, begin_backward)
+        backward = _finish(subject, arguments, tracer)
+        levels["end"] = (memory.live(),)
+    forward = PassTrace(tuple(forward_records), levels["forward_peak"], levels["forward_unique"][0],
+                        parameter_bytes=backward.parameter_bytes, parameters=backward.parameters)  # fmt: skip
+    return forward, _with_extra(backward, levels, base)
+
+
+def _with_extra(backward: PassTrace, levels: dict[str, tuple[sp.Expr, ...]], base: sp.Expr) -> PassTrace:
+    """What a chain needs: everything relative to what was alive when the pass began."""
+    start, after, turn, end = (levels[key][0] for key in ("start", "after_forward", "backward_start", "end"))
+    extra = {
+        "forward_local_bytes": undominated(sp.expand(peak - start) for peak in levels["forward_peak"]),
+        "backward_local_bytes": undominated(sp.expand(peak - turn) for peak in backward.peak),
+        "input_bytes": (sp.expand(start - base),),
+        "saved_bytes": (sp.expand(after - base),),
+        "output_bytes": (sp.expand(turn - after),),
+        "end_bytes": (sp.expand(end - base),),
+    }
+    return replace(backward, saved_bytes=extra["saved_bytes"][0], extra=extra)
+
+
+def _finish(
+    subject: Subject, arguments: dict[str, Any], tracer: Tracer, saved_bytes: sp.Expr | None = None
+) -> PassTrace:
+    tracer.memory.sweep()
+    parameters = [
+        arguments[name]
+        for name, argument in subject.arguments.items()
+        if isinstance(argument, Tensor) and argument.role == "parameter"
+    ]
+    sizes = tracer.sizes
+    counts = [sp.Mul(*(sizes.expr(size) for size in parameter.shape)) for parameter in parameters]
+    return PassTrace(
+        records=tuple(tracer.records),
+        peak=tracer.memory.peak(),
+        unique_bytes=sp.expand(tracer.unique_bytes()),
+        saved_bytes=saved_bytes,
+        parameter_bytes=sp.expand(sp.Add(*(tracer.memory.storage_bytes(parameter) for parameter in parameters))),
+        parameters=sp.expand(sp.Add(*counts)),
+        workspace=tuple(sorted(tracer.workspace_used)),
+        sram_bytes=tuple(tracer.sram_bytes),
+        notes=tuple(dict.fromkeys(tracer.notes)),
+        provenance="ttir" if tracer.launched else "traced",
+        any_width=not (tracer.launched or tracer.converted),
+        given_bytes=tracer.given_bytes,
+    )

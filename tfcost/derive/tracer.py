@@ -1,0 +1,177 @@
+"""The dispatch mode that sees every tensor operation of a run and files what it costs.
+
+In: torch operations on fake tensors (sizes symbolic). Out: `records` (label, name and amounts per operation), a
+`Memory`, and the bytes of each distinct tensor touched. Triton launches are filed by `launch.py` through `file`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tfcost.derive.errors import DerivationError
+from tfcost.derive.labels import Label, current_label, in_user_code
+from tfcost.derive.memory import Memory
+from tfcost.derive.rules import Amounts, Call, amounts_of, operation_name
+from tfcost.derive.sizes import Sizes
+from tfcost.derive.workspace import RULES
+
+# Ask about a tensor, compute nothing and return no tensor.
+_QUESTIONS = frozenset({"prim.device", "aten.sym_size", "aten.sym_numel", "aten.sym_stride", "aten.sym_storage_offset",
+                        "aten.is_same_size", "aten._assert_tensor_metadata", "aten.is_contiguous", "prim.layout"})
+# The value of an element decides what happens next: no symbolic answer.
+_DATA_DEPENDENT = frozenset({"aten._local_scalar_dense", "aten.equal", "aten.is_nonzero"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One operation that ran: where it came from and what it cost. `launch` groups the lines of one kernel."""
+
+    label: Label
+    name: str
+    matmul_flops: sp.Expr
+    scalar_flops: sp.Expr
+    read_bytes: sp.Expr
+    write_bytes: sp.Expr
+    launch: str = ""
+    launches: int = 1
+    note: str = ""
+
+
+class Tracer(TorchDispatchMode):
+    """Files every operation while `recording`; tracks memory all the time."""
+
+    def __init__(self, sizes: Sizes, device: str) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.memory = Memory(sizes)
+        self.recording = False
+        self.records: list[Record] = []
+        self.workspace_used: set[str] = set()
+        self.sram_bytes: list[sp.Expr] = []
+        self.notes: list[str] = []
+        self.launched = False
+        self.converted = False
+        self.given_bytes: sp.Expr = sp.Integer(0)
+        self._workspace = RULES[device]
+        self._given: set[int] = set()
+        self._touched: dict[tuple[str, Any], sp.Expr] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = operation_name(func)
+        if name in _QUESTIONS:
+            return func(*args, **kwargs)
+        self.memory.sweep()
+        if name in _DATA_DEPENDENT:
+            raise DerivationError(f"{current_label().location}: {name} reads a value that only real data has")
+        if func is torch.ops.aten.add.Tensor and _engine_would_add_in_place(args):
+            func, name = torch.ops.aten.add_.Tensor, "aten.add_"
+        result = func(*args, **kwargs)
+        self._file_operation(Call(func, args, kwargs, result, self.sizes), name)
+        return result
+
+    def begin(self) -> None:
+        """A pass begins: what is alive now is given to it, and operations count from here."""
+        self.memory.start_phase()
+        self.given_bytes = self.memory.live()
+        self._given = self.memory.serials()
+        self._touched = {}
+        self.records, self.sram_bytes, self.notes = [], [], []
+        self.workspace_used = set()
+        self.recording = True
+
+    def unique_bytes(self) -> sp.Expr:
+        """Bytes of the inputs that were read, and of everything that was written, each counted once."""
+        return sp.Add(*self._touched.values())
+
+    def file(self, record: Record) -> None:
+        """Files a record made elsewhere (a Triton launch)."""
+        if self.recording:
+            self.records.append(record)
+
+    def touch_read(self, tensor: torch.Tensor, size: Callable[[torch.Tensor], sp.Expr]) -> None:
+        """Counts an input once towards `unique_bytes`."""
+        serial = self.memory.serial(tensor)
+        if self.recording and serial in self._given:
+            self._touched.setdefault(("read", serial), size(tensor))
+
+    def touch_write(self, tensor: torch.Tensor, size: sp.Expr) -> None:
+        """Counts a written tensor once."""
+        if self.recording:
+            self._touched.setdefault(("write", self.memory.serial(tensor)), size)
+
+    def _file_operation(self, call: Call, name: str) -> None:
+        label = current_label()
+        fresh = [tensor for tensor in call.outputs if self.memory.track(tensor)]
+        if fresh:
+            self.memory.note()
+        if not self.recording:
+            return
+        self._note_workspace(call, name)
+        # A conversion copies in one dtype and does nothing in another: such a trace holds for its own dtype alone.
+        self.converted |= name == "aten._to_copy" and any(t.dtype.is_floating_point for t in call.outputs)
+        amounts = amounts_of(call, label.location)
+        written = _written(call, fresh)
+        record = Record(
+            label, name, sp.expand(amounts.matmul_flops), sp.expand(amounts.scalar_flops),
+            sp.expand(_read_bytes(call, amounts)), sp.expand(_write_bytes(call, written, amounts)),
+        )  # fmt: skip
+        if any((record.matmul_flops, record.scalar_flops, record.read_bytes, record.write_bytes)):
+            self.records.append(record)
+        if record.read_bytes:
+            for tensor in call.inputs:
+                self.touch_read(tensor, call.distinct_bytes)
+        if record.write_bytes:
+            for tensor in written:
+                self.touch_write(tensor, call.distinct_bytes(tensor))
+
+    def _note_workspace(self, call: Call, name: str) -> None:
+        rule = self._workspace.get(name)
+        if rule is not None:
+            self.memory.note(rule.bytes_of(call))
+            self.workspace_used.add(rule.source)
+
+
+def _written(call: Call, fresh: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The tensors the operation writes: its new results, or the arguments it changes in place."""
+    schema = call.func._schema
+    changed = []
+    for position, argument in enumerate(schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = call.args[position] if position < len(call.args) else call.kwargs.get(argument.name)
+            if isinstance(value, torch.Tensor):
+                changed.append(value)
+    return fresh + changed
+
+
+def _read_bytes(call: Call, amounts: Amounts) -> sp.Expr:
+    if amounts.read_bytes is not None:
+        return amounts.read_bytes
+    return sp.Add(*(call.distinct_bytes(tensor) for tensor in {call.view_key(t): t for t in call.inputs}.values()))
+
+
+def _write_bytes(call: Call, written: list[torch.Tensor], amounts: Amounts) -> sp.Expr:
+    if amounts.write_bytes is not None:
+        return amounts.write_bytes
+    return sp.Add(*(call.distinct_bytes(tensor) for tensor in written))
+
+
+# How often a tensor and its storage are referenced while dispatched, if the engine's buffer alone holds them.
+_SOLE_TENSOR_USES, _SOLE_STORAGE_USES = 4, 2
+
+
+def _engine_would_add_in_place(args: Any) -> bool:
+    """Whether this addition is autograd summing two gradients of one tensor, which outside a dispatch mode reuses the
+    first one's memory if nobody else holds it (torch/csrc/autograd/input_buffer.cpp, can_accumulate_inplace)."""
+    if torch._C._current_autograd_node() is None or in_user_code() or torch.is_grad_enabled():
+        return False
+    first = args[0]
+    if not isinstance(first, torch.Tensor) or not isinstance(args[1], torch.Tensor):
+        return False
+    storage_uses = torch._C._storage_Use_Count(first.untyped_storage()._cdata)  # type: ignore[attr-defined]
+    sole = first._use_count() == _SOLE_TENSOR_USES and storage_uses == _SOLE_STORAGE_USES  # type: ignore[attr-defined]
+    return bool(sole and torch.ops.aten.is_non_overlapping_and_dense(first))

@@ -1,0 +1,1 @@
+"""The device table: one YAML file per device, every figure with its source."""

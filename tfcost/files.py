@@ -1,0 +1,45 @@
+"""Writing files so that an interrupted run leaves the old one whole."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from tfcost.errors import UserError
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces `path` by `text` (UTF-8): written to a temporary name beside it, flushed to disk, then moved.
+
+    A link is followed; a device or pipe is written to as it is. UserError if `path` cannot be written.
+    """
+    path = path.resolve()
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8", newline="\n")
+        else:
+            _replace(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _mode(path))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _mode(path: Path) -> int:
+    """The permissions of the file that is replaced, or those a new file gets (a temporary file's are private)."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

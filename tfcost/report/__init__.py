@@ -1,0 +1,1 @@
+"""Results as text: terminal tables, JSON, Markdown, CSV, LaTeX. One page, five renderers."""

@@ -1,0 +1,102 @@
+"""A page for a terminal: aligned columns at any width, styles only where the terminal wants them."""
+
+from io import StringIO
+
+from rich.console import Console
+from rich.text import Text
+
+from tfcost.report.layout import column_widths, fold, row_lines
+from tfcost.report.page import Amount, Cell, Class, Code, Page, Table
+from tfcost.report.units import human
+
+_BEST = " *"
+_LEGEND = "* the least of those compared"
+
+
+class TerminalWriter:
+    """Writes pages `width` columns wide; with `styled`, bold and colour (never the only sign of anything)."""
+
+    def __init__(self, width: int, styled: bool, ascii_only: bool) -> None:
+        self.width = width
+        self.ascii_only = ascii_only
+        self._console = Console(
+            file=StringIO(), width=width, force_terminal=styled, no_color=None if styled else True, highlight=False
+        )
+
+    def text(self, page: Page) -> str:
+        """The whole page."""
+        with self._console.capture() as capture:
+            self._page(page)
+        return capture.get()
+
+    def _page(self, page: Page) -> None:
+        self._lines(page.title, "bold")
+        for line in page.lines:
+            self._lines(line)
+        shown: tuple[str, ...] = ()
+        for table in page.tables:
+            self._table(table, [other for other in page.tables if other.columns == table.columns], shown)
+            shown = table.columns
+        for note in page.notes:
+            self._lines("")
+            self._lines(note)
+        if any(_is_best(cell) for table in page.tables for row in table.rows for cell in row):
+            self._lines("")
+            self._lines(_LEGEND)
+
+    def _table(self, table: Table, aligned_with: list[Table], header_shown: tuple[str, ...]) -> None:
+        rows = [[self._cell(cell, table, index) for index, cell in enumerate(row)] for row in table.rows]
+        others = [
+            [self._cell(cell, other, index) for index, cell in enumerate(row)]
+            for other in aligned_with
+            for row in other.rows
+        ]
+        widths = column_widths([table.columns, *others])
+        right = [any(isinstance(row[index], Amount) for row in table.rows) for index in range(len(table.columns))]
+        self._lines("")
+        if table.title:
+            self._lines(table.title, "bold")
+        if table.columns != header_shown and any(table.columns):
+            self._print(row_lines(table.columns, widths, right, self.width), "dim")
+        for row, cells in zip(rows, table.rows, strict=True):
+            self._print(row_lines(row, widths, right, self.width), "green" if any(map(_is_best, cells)) else "")
+        for note in table.notes:
+            self._lines(note, "italic")
+
+    def _cell(self, cell: Cell, table: Table, index: int) -> str:
+        match cell:
+            case Amount(value, unit):
+                text = human(value, unit)
+                marked = any(_is_best(row[index]) for row in table.rows)
+                mark = _BEST if _is_best(cell) else " " * len(_BEST)
+                return self._encoded(text) + (mark if marked else "")
+            case Class(formula):
+                return f"{self._encoded('Θ')}({formula.pretty(self.ascii_only)})"
+            case Code(text) | str(text):
+                return self._encoded(text)
+            case formula:
+                return formula.pretty(self.ascii_only)
+
+    def _lines(self, text: str, style: str = "") -> None:
+        self._print(fold(self._encoded(text), self.width), style)
+
+    def _print(self, lines: list[str], style: str) -> None:
+        for line in lines:
+            self._console.print(Text(line, style=style), soft_wrap=True)
+
+    def _encoded(self, text: str) -> str:
+        return to_ascii(text) if self.ascii_only else text
+
+
+_ASCII = str.maketrans(
+    {"Θ": "Theta", "·": "*", "²": "^2", "µ": "u", "–": "-", "—": "-", "…": "...", "≥": ">=", "≤": "<="}
+)
+
+
+def to_ascii(text: str) -> str:
+    """The text with its usual signs spelt out; any other character becomes its escape."""
+    return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _is_best(cell: Cell) -> bool:
+    return isinstance(cell, Amount) and cell.best

@@ -1,0 +1,44 @@
+"""The one table of symbols: every formula, option, book entry and page uses these names.
+
+Nothing else defines a symbol. `SYMBOLS` maps a name to its meaning and LaTeX; `RELATIONS` lists the identities
+that hold by definition (d = h*d_h) and that readable forms and classes use.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One symbol: its `name`, what it means, its LaTeX, and its command-line `option` (None: internal)."""
+
+    name: str
+    meaning: str
+    latex: str
+    option: str | None = None
+
+
+_TABLE = (
+    Symbol("n", "sequence length (queries)", "n", "--n"),
+    Symbol("m", "keys, where they differ from n", "m", "--m"),
+    Symbol("d", "model width, d = h*d_h", "d", "--d"),
+    Symbol("h", "attention heads", "h", "--h"),
+    Symbol("h_kv", "key/value heads", "h_{kv}", "--h-kv"),
+    Symbol("d_h", "head width", "d_h", "--d-h"),
+    Symbol("L", "layers", "L", "--L"),
+    Symbol("b", "batch", "b", "--b"),
+    Symbol("w", "window: keys a query sees on one side, itself not counted", "w", "--w"),
+    Symbol("g", "global tokens", "g", "--g"),
+    Symbol("k", "positions per query (sparse), experts per token (MoE)", "k", "--k"),
+    Symbol("E", "experts", "E", "--E"),
+    Symbol("f", "FFN hidden width (4*d unless said)", "f", "--f"),
+    Symbol("c", "chunk or cluster length", "c", "--c"),
+    Symbol("V", "vocabulary", "V", "--V"),
+    Symbol("P", "learned positions", "P"),
+    Symbol("S", "segments (token types)", "S"),
+    Symbol("N", "parameters of a model", "N"),
+    Symbol("B_M", "query rows per tile", "B_M"),
+    Symbol("B_N", "keys per tile", "B_N"),
+    Symbol("M", "on-chip memory of one program, bytes", "M"),
+)
+
+SYMBOLS: dict[str, Symbol] = {symbol.name: symbol for symbol in _TABLE}

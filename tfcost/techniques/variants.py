@@ -1,0 +1,133 @@
+"""The standard ways to call an attention core: alone, inside its four projections, and as a residual block.
+
+Every attention technique is derived in these scopes: `core` on given Q, K, V; `layer` with the projections; `block`
+with bias, residual and normalisation, as models use it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor as TorchTensor
+
+from tfcost.derive.subject import Size, Subject, Tensor
+from tfcost.derive.technique import Mask, Variant
+from tfcost.techniques.layers import attention_layer, residual
+from tfcost.techniques.masks import Predicate
+
+Attention = Callable[..., TorchTensor]
+# How models surround a block: the place of the layer norm, and whether projections have biases.
+SURROUNDINGS = (("none", False), ("pre", False), ("pre", True), ("post", True))
+SCOPES = ("core", "layer", "block")
+HEADS = "h_kv*r"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How an attention core is called: its own `arguments` beside q, k, v (plain values or `Size`s), the expressions
+    of n and m in the sizes `symbols`, sizes with a `fixed` value, and what auxiliary sizes stand for."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    n: str = "n"
+    m: str = "m"
+    symbols: tuple[str, ...] = ("n", "m")
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    hints: Mapping[str, int] = field(default_factory=dict)
+    substitutions: tuple[tuple[str, str], ...] = (("r", "h/h_kv"),)
+    assumptions: tuple[str, ...] = ("h_kv divides h",)
+
+    def sizes(self, *others: str, keys: bool = True) -> tuple[str, ...]:
+        """All size symbols that are not fixed; without `keys`, those of a layer, whose keys are its queries."""
+        own = [name for name in self.symbols if keys or name != "m"]
+        return tuple(name for name in ("b", "h_kv", "r", *own, "d_h", *others) if name not in self.fixed)
+
+
+def attention_variants(
+    attention: Attention,
+    setting: Setting,
+    options: Mapping[str, object],
+    *,
+    predicate: Predicate | None = None,
+    reference: Attention | None = None,
+    scopes: tuple[str, ...] = SCOPES,
+    dtypes: tuple[str, ...] = ("bfloat16", "float16", "float32"),
+) -> Iterator[Variant]:
+    """Variants of `attention(q, k, v, **setting.arguments)`, one per scope (and surroundings).
+
+    `predicate` is its mask; `reference(q, k, v)` an attention without a mask that says what the mathematics asks for
+    (None: `attention` itself does).
+    """
+    mask = Mask(predicate) if predicate else None
+    plain = Setting(fixed=setting.fixed)
+
+    def variant(scope: str, make: Callable[..., Subject], *how: Any, **chosen: object) -> Variant:
+        ideal = make(reference, plain, *how) if reference else None
+        return Variant(
+            scope, {**options, **chosen}, make(attention, setting, *how), setting.substitutions, setting.assumptions,
+            ideal, mask, part="attention" if scope == "block" else "", dtypes=dtypes,
+        )  # fmt: skip
+
+    if "core" in scopes:
+        yield variant("core", core_subject)
+    if "layer" in scopes:
+        yield variant("layer", layer_subject)
+    if "block" in scopes:
+        for norm, bias in SURROUNDINGS:
+            yield variant("block", block_subject, norm, bias, norm=norm, bias=bias)
+
+
+def core_subject(attention: Attention, setting: Setting) -> Subject:
+    """q, k, v given; n queries, m keys."""
+    keys = Tensor(f"b,h_kv,{setting.m},d_h")
+    arguments = {"q": Tensor(f"b,{HEADS},{setting.n},d_h"), "k": keys, "v": keys, **setting.arguments}
+    return Subject(attention, arguments, setting.sizes(), setting.fixed, setting.hints)
+
+
+def layer_subject(attention: Attention, setting: Setting) -> Subject:
+    """x and the four projection matrices, no biases."""
+
+    def layer(x: TorchTensor, **rest: Any) -> TorchTensor:
+        return attention_layer(x, **_with_core(attention, setting, rest))
+
+    return _layer(layer, setting, {})
+
+
+def block_subject(attention: Attention, setting: Setting, norm: str, bias: bool) -> Subject:
+    """x + attention(norm(x)) and its relatives."""
+
+    def block(x: TorchTensor, scale: TorchTensor | None = None, shift: TorchTensor | None = None,
+              **rest: Any) -> TorchTensor:  # fmt: skip
+        return residual(x, lambda y: attention_layer(y, **_with_core(attention, setting, rest)), norm, scale, shift)
+
+    return _layer(block, setting, {**biases(bias), **norm_weights(norm)})
+
+
+def _layer(function: Attention, setting: Setting, more: Mapping[str, Tensor]) -> Subject:
+    sizes = {"h": Size(HEADS), "h_kv": Size("h_kv"), "d_h": Size("d_h")}
+    arguments = {"x": Tensor(f"b,{setting.n},d"), **projections(), **more, **sizes, **setting.arguments}
+    return Subject(function, arguments, setting.sizes("d", keys=False), setting.fixed, setting.hints)
+
+
+def _with_core(attention: Attention, setting: Setting, rest: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `attention_layer`: those that belong to the core are bound to it."""
+    own = {name: rest[name] for name in setting.arguments}
+    others = {name: value for name, value in rest.items() if name not in own}
+    return {**others, "core": lambda q, k, v: attention(q, k, v, **own)}
+
+
+def projections() -> dict[str, Tensor]:
+    """The four projection matrices."""
+    query, keys = f"{HEADS}*d_h", "h_kv*d_h"
+    weights = {"w_q": f"{query},d", "w_k": f"{keys},d", "w_v": f"{keys},d", "w_o": f"d,{query}"}
+    return {name: Tensor(shape, "parameter") for name, shape in weights.items()}
+
+
+def biases(present: bool) -> dict[str, Tensor]:
+    """The biases of the four projections, if there are any."""
+    shapes = {"b_q": f"{HEADS}*d_h", "b_k": "h_kv*d_h", "b_v": "h_kv*d_h", "b_o": "d"} if present else {}
+    return {name: Tensor(shape, "parameter") for name, shape in shapes.items()}
+
+
+def norm_weights(norm: str) -> dict[str, Tensor]:
+    """Scale and shift of a layer norm over d, if there is one."""
+    return {} if norm == "none" else {name: Tensor("d", "parameter") for name in ("scale", "shift")}
