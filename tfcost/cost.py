@@ -3,7 +3,7 @@
 `derive` makes a `Cost`, `book` writes and reads it, `analysis` and `report` use it. Nothing here needs torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tfcost.formula import Formula
@@ -67,7 +67,7 @@ class Cost:
     symbols: tuple[str, ...]
     quantities: Mapping[str, Quantity]
     steps: tuple[Step, ...]
-    operations: tuple[Operation, ...]
+    operations: Sequence[Operation]
     assumptions: tuple[str, ...] = ()
     workspace: tuple[str, ...] = ()
     composition: Mapping[str, Formula] = field(default_factory=dict)

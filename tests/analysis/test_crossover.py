@@ -97,15 +97,17 @@ def test_far_crossings_are_exact() -> None:
     assert (crossing.first, crossing.settled, crossing.above) == (10**9 + 1, 10**9 + 1, 1)
     padded = compare(Formula("(ceiling(n/128)*128)**2"), Formula("n*10**9"), "n", {})
     (crossing,) = padded.crossings
-    exact = [n for n in range(10**9 - 999, 10**9 + 999) if (-(-n // 128) * 128) ** 2 <= n * 10**9]
+    exact = [n for n in range(10**9 - 999, 10**9 + 999) if (-(-n // 128) * 128) ** 2 < n * 10**9]
     assert crossing.settled == exact[-1] + 1
 
 
 def test_closed_forms() -> None:
     regime = Regime.of(implied=MODEL_DEFINITIONS)
-    quadratic, linear = Formula("4*b*h*(ceiling(n/16)*16)*n*d_h"), Formula("4*b*h*n*d_h**2")
+    quadratic, linear = Formula("4*b*h*(ceiling(n/16)*16)*n*d_h"), Formula("12*b*h*n*d_h**2")
     (crossing,) = compare(quadratic, linear, "n", VALUES, regime=regime).crossings
-    assert crossing.closed is not None and crossing.closed.text == "d_h"
+    assert crossing.closed is not None
+    assert crossing.closed.text == "3*d_h"
+    assert crossing.first == 33  # equal in the tile that ends at 48
     one, two = Formula("4*b*h*n**2*d_h + 5*b*h*n**2"), Formula("8*b*h*n*d_h**2 + 7*b*h*n")
     (crossing,) = compare(one, two, "n", VALUES, regime=regime).crossings
     assert crossing.closed is not None

@@ -13,7 +13,14 @@ from tfcost.errors import UserError
 from tfcost.formula import Formula
 
 NAMES = ("n", "d", "w", "h")
-REGIMES = [(), ("n >= d",), ("w <= n", "n >= d"), ("n >> d",), ("n*d >= w", "w >= d**2"), ("n >> d", "d >= h", "w <= n")]
+REGIMES = [
+    (),
+    ("n >= d",),
+    ("w <= n", "n >= d"),
+    ("n >> d",),
+    ("n*d >= w", "w >= d**2"),
+    ("n >> d", "d >= h", "w <= n"),
+]
 
 
 def monomial(text: str) -> Monomial:
@@ -98,7 +105,8 @@ def test_vanishing_agrees_with_growing_gaps(texts: tuple[str, ...]) -> None:
         if one != two and order.vanishes(one, two):
             found += 1
             near, far = (max(log_value(one, p) - log_value(two, p) for p in group) for group in points)
-            assert near < 0 and far < near
+            assert near < 0
+            assert far < near
     assert found
 
 

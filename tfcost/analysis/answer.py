@@ -4,24 +4,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.query import Query
-from tfcost.analysis.readable import readable
-from tfcost.analysis.regime import Regime
-from tfcost.analysis.theta import Theta, theta
+from tfcost.analysis.shown import class_of, shown_form
+from tfcost.analysis.theta import Theta
 from tfcost.book import Book
 from tfcost.cost import Cost
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
 from tfcost.quantities import QUANTITIES, QuantityKind
 
-_REGIMES: tuple[tuple[str, ...], ...] = ((), ("n >= d",), ("n >> d",))
-_DEFINITIONS = (("d_h", "d/h"), ("f", "4*d"), ("m", "n"), ("h_kv", "h"))
-
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One quantity at the query's sizes. `formula` is the form to show, `shown_under` what that form supposes; `theta` is None where no regime that is tried decides the class."""
+    """One quantity at the query's sizes.
+
+    `formula` is the form to show, `shown_under` what that form supposes; `theta` is None where no regime that is tried
+    decides the class.
+    """
 
     kind: QuantityKind
     exact: Formula
@@ -64,8 +63,8 @@ def answer(query: Query, book: Book) -> Answer:
             values,
             fixed=cost.fixed,
             provenance=quantity.provenance,
-            shown=quantity.readable,
-            shown_under=quantity.regime,
+            readable=quantity.readable,
+            readable_under=quantity.regime,
             note=quantity.note,
         )
         for name, quantity in cost.quantities.items()
@@ -100,12 +99,7 @@ def amounts_as_quantities(
     moved = [amounts[name] for name in ("read_bytes", "write_bytes") if name in amounts]
     if moved:
         formulas["issued_bytes"] = total(moved)
-    return {name: _evaluated_sum(name, formula, values, fixed) for name, formula in formulas.items()}
-
-
-def _evaluated_sum(name: str, exact: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Evaluated:
-    shown = readable(exact)
-    return evaluate(name, exact, values, fixed=fixed, shown=shown.formula, shown_under=shown.regime)
+    return {name: evaluate(name, formula, values, fixed=fixed) for name, formula in formulas.items()}
 
 
 def evaluate(
@@ -114,52 +108,24 @@ def evaluate(
     values: Mapping[str, int],
     *,
     fixed: Mapping[str, int],
+    readable: Formula | None = None,
+    readable_under: str = "",
     provenance: str = "",
-    shown: Formula | None = None,
-    shown_under: str = "",
     note: str = "",
 ) -> Evaluated:
-    """The quantity `name` with the formula `exact` at `values`."""
+    """The quantity `name` with the formula `exact` at `values`; `readable` is a simpler one that holds for
+    `readable_under`."""
+    shown = shown_form(readable or exact, values, fixed)
     return Evaluated(
         kind=QUANTITIES[name],
         exact=exact,
-        formula=shown or exact,
-        shown_under=shown_under if shown else "",
+        formula=shown.formula,
+        shown_under=", ".join(filter(None, (readable_under if readable else "", shown.regime))),
         value=exact.evaluate(values),
         theta=class_of(exact, values, fixed),
         provenance=provenance,
         note=note,
     )
-
-
-def class_of(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Theta | None:
-    """The class in the source document's symbols, under the weakest regime that decides it; None if none does.
-
-    `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d.
-    """
-    formula = in_document_symbols(formula, values, fixed)
-    for texts in _REGIMES:
-        try:
-            return theta(formula, Regime.of(*texts, implied=("h_kv <= h",)))
-        except Undecided:
-            continue
-    return None
-
-
-def in_document_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Formula:
-    """`formula` with the symbols replaced that follow from others at `values`: d_h = d/h (h = d/d_h where d_h is
-    fixed), and m = n unless other keys were asked for."""
-    definitions = dict(_DEFINITIONS)
-    if "d_h" in fixed:
-        definitions["h"] = f"d/{fixed['d_h']}"
-    following = {
-        name: definition
-        for name, definition in definitions.items()
-        if name in formula.symbols and Formula(definition).evaluate(values) == values[name]
-    }
-    if following.get("h_kv") == "h" and "h" in definitions:
-        following["h_kv"] = definitions["h"]
-    return formula.substitute(following) if following else formula
 
 
 def total(formulas: Iterable[Formula]) -> Formula:

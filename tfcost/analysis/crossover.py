@@ -115,9 +115,7 @@ def _function_sign(first: Callable[[int], float], second: Callable[[int], float]
     return (one > two) - (one < two)
 
 
-def _bisected(
-    first: Callable[[int], float], second: Callable[[int], float], low: int, high: int, before: int
-) -> int:
+def _bisected(first: Callable[[int], float], second: Callable[[int], float], low: int, high: int, before: int) -> int:
     """The first place after `low` at which the sign is no longer `before`."""
     while high - low > 1:
         middle = (low + high) // 2

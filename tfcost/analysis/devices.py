@@ -74,7 +74,8 @@ def _folder() -> Path:
 
 
 def _user_error(error: ValidationError, file: YamlFile) -> UserError:
-    problem = error.errors(include_url=False)[0]
+    """A misspelt key first: it is why another one is missing."""
+    problem = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     place = problem["loc"]
     if problem["type"] == "extra_forbidden" and len(place) == 1:
         return file.error(place, f"unknown key '{place[0]}'{nearest(str(place[0]), Device.model_fields)}")

@@ -30,7 +30,8 @@ class Share:
 @dataclass(frozen=True, slots=True)
 class Flip:
     """From `symbol` = `at` on, `after` is the largest term, `before` up to there. `closed`: `at` as a formula in the
-    other symbols, of which `at` is the value rounded up."""
+    other symbols, of which `at` is the value rounded up.
+    """
 
     symbol: str
     at: int

@@ -24,7 +24,8 @@ MEMORY = "M"
 @dataclass(frozen=True, slots=True)
 class IoBound:
     """The class of the bytes moved when the tile fills the on-chip memory; `tile` is the class of that tile, `binding`
-    the term of the on-chip memory that limits it."""
+    the term of the on-chip memory that limits it.
+    """
 
     theta: Theta
     tile: Formula

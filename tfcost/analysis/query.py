@@ -4,11 +4,11 @@ In: what the user gave, as numbers and option texts. Out: a `Query` with every d
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tfcost.book import Book, TechniqueRecord
+from tfcost.book import SITUATIONS, Book, Option, TechniqueRecord
 from tfcost.book.record import OptionValue
 from tfcost.cost import Cost
 from tfcost.errors import UserError, nearest
@@ -52,8 +52,8 @@ def full_dtype(name: str) -> str:
 def fill_sizes(given: Mapping[str, int], defaults: Mapping[str, int] | None = None) -> dict[str, int]:
     """A value for every symbol: those `given`, the `defaults` of a technique, and what follows from both.
 
-    d = h*d_h always holds: of the three, what is not given follows from what is (h from its default before d_h).
-    UserError if that is not possible in whole numbers.
+    Of d = h*d_h, what is not given follows from what is (h from its default before d_h); given all three, they may
+    differ from it, as they do in some models. UserError if one does not follow in whole numbers.
     """
     values = DEFAULT_SIZES | dict(defaults or {}) | dict(given)
     values["h"], values["d"], values["d_h"] = _widths(given)
@@ -72,46 +72,62 @@ class _Widths(NamedTuple):
 
 
 def _widths(given: Mapping[str, int]) -> _Widths:
-    d, d_h = given.get("d"), given.get("d_h")
+    h, d, d_h = (given.get(name) for name in ("h", "d", "d_h"))
     if d is None:
-        h, d_h = given.get("h", DEFAULT_SIZES["h"]), d_h or DEFAULT_SIZES["d_h"]
+        h, d_h = h or DEFAULT_SIZES["h"], d_h or DEFAULT_SIZES["d_h"]
         return _Widths(h, h * d_h, d_h)
     if d_h is None:
-        h = given.get("h", DEFAULT_SIZES["h"])
+        h = h or DEFAULT_SIZES["h"]
         if d % h:
             raise UserError(f"d = {d} is not divisible by h = {h}; give --h or --d-h")
         return _Widths(h, d, d // h)
-    h = given.get("h", d // d_h)
-    if h * d_h != d:
-        raise UserError(f"d = {d} is not h*d_h" + (f" = {h}*{d_h}" if "h" in given else f" for d_h = {d_h} and any h"))
-    return _Widths(h, d, d_h)
+    if h is None and d % d_h:
+        raise UserError(f"d = {d} is not divisible by d_h = {d_h}; give --h as well")
+    return _Widths(h or d // d_h, d, d_h)
 
 
-def choose_options(record: TechniqueRecord, texts: Mapping[str, str]) -> dict[str, OptionValue]:
-    """The technique's defaults, replaced by those of `texts` that are options of it. UserError for a wrong value."""
-    chosen = {name: option.default for name, option in record.options.items()}
+def offered_options(record: TechniqueRecord, scope: str) -> dict[str, Option]:
+    """The options of a technique at `scope`: those it declares, and what else tells its costs there apart (a block's
+    norm, a transformer's part), with the plainest value as the default."""
+    offered = dict(record.options)
+    seen: dict[str, dict[OptionValue, None]] = {}
+    for cost in record.costs:
+        if cost.scope == scope:
+            for name in cost.variant.keys() - offered.keys() - SITUATIONS:
+                seen.setdefault(name, {})[cost.variant[name]] = None
+    for name, values in sorted(seen.items()):
+        plain = next((value for value in (False, "none") if value in values), next(iter(values)))
+        offered[name] = Option(tuple(values), plain, "")
+    return offered
+
+
+def choose_options(offered: Mapping[str, Option], texts: Mapping[str, str], technique: str) -> dict[str, OptionValue]:
+    """The defaults of the `offered` options, replaced by those of `texts` that are among them. UserError for a wrong
+    value."""
+    chosen = {name: option.default for name, option in offered.items()}
     for name, text in texts.items():
-        if name in record.options:
-            written = {str(value).lower(): value for value in record.options[name].values}
+        if name in offered:
+            written = {str(value).lower(): value for value in offered[name].values}
             if text.lower() not in written:
-                raise UserError(f"{record.technique}: {name} = '{text}'{nearest(text, written)}")
+                raise UserError(f"{technique}: {name} = '{text}'{nearest(text, written)}")
             chosen[name] = written[text.lower()]
     return chosen
 
 
-def check_used(given: Mapping[str, int], texts: Mapping[str, str], costs: Mapping[str, Cost], book: Book) -> None:
-    """UserError if a size or an option was given that none of the compared `costs` (by technique) uses."""
-    used = {name for cost in costs.values() for name in (*cost.symbols, *cost.fixed)}
+def check_used(given: Collection[str], texts: Collection[str], queries: Sequence[Query], book: Book) -> None:
+    """UserError if a size or an option (by name) was given that none of the `queries` uses."""
+    costs = [query.cost(book) for query in queries]
+    used = {name for cost in costs for name in (*cost.symbols, *cost.fixed)}
     if used & {"h", "d_h", "d", "f"}:
         used |= {"h", "d_h", "d"}
     if "m" in used:
         used |= {"n"}
-    names = " and ".join(sorted(costs))
+    names = " and ".join(query.technique for query in queries)
     for name in given:
         if name not in used:
             known = ", ".join(symbol for symbol in SYMBOLS if symbol in used)
             raise UserError(f"{SYMBOLS[name].option} is not used by {names}; used there: {known}")
-    options = {name for technique in costs for name in book.record(technique).options}
+    options = {name for query in queries for name in query.options}
     for name in texts:
         if name not in options:
             raise UserError(f"{names}: no option '{name}'{nearest(name, options) or '; there are none'}")

@@ -35,7 +35,7 @@ def readable(formula: Formula, regime: Regime | None = None, collect: bool = Fal
     if collect:
         terms = poly.total({regime.collected(monomial): coefficient} for monomial, coefficient in terms.items())
     conditions = [f"{name} a multiple of {_text(divisor)}" for name, divisor in sorted(divisors.items())]
-    if regime.text and _minima(formula.tree) > _minima(node):
+    if regime.text and _candidates(formula.tree) > _candidates(node):
         conditions.insert(0, regime.text)
     return Readable(poly.to_formula(terms), ", ".join(conditions))
 
@@ -62,10 +62,10 @@ def _picked(call: t.Call, regime: Regime) -> t.Node:
     return t.call(call.function, [call.arguments[index] for index in kept])
 
 
-def _minima(node: t.Node) -> int:
-    """How many Min and Max `node` holds."""
-    own = isinstance(node, t.Call) and node.function in ("Min", "Max")
-    return own + sum(map(_minima, t.children(node)))
+def _candidates(node: t.Node) -> int:
+    """How many arguments the Min and Max in `node` have."""
+    own = len(node.arguments) if isinstance(node, t.Call) and node.function in ("Min", "Max") else 0
+    return own + sum(map(_candidates, t.children(node)))
 
 
 def _text(divisor: Polynomial) -> str:

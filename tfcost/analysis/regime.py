@@ -33,7 +33,8 @@ _RELATION = re.compile(r">>|<<|>=|<=|=|>|<")
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """`greater` is at least `factor` times `lesser`, plus `margin` (1: they differ, and sizes are whole numbers);
-    `strict`: the quotient grows without bound."""
+    `strict`: the quotient grows without bound.
+    """
 
     greater: Monomial
     lesser: Monomial

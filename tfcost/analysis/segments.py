@@ -133,10 +133,10 @@ def _sign(value: int | Fraction) -> int:
 
 
 def _summed_up(runs: Runs) -> Segments:
-    """The runs, with everything between the first and the last of several sign changes as one segment."""
+    """The runs, with everything between the first and the last of more than two sign changes as one segment."""
     runs = merged(runs)
     changes = [start for start, _ in merged([run for run in runs if run[1]])][1:]
-    if len(changes) < 2:
+    if len(changes) < 3:
         return list(runs)
     before = [run for run in runs if run[0] < changes[0]]
     after = [run for run in runs if run[0] >= changes[-1]]

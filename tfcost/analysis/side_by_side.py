@@ -10,7 +10,7 @@ from tfcost.analysis.crossover import Comparison, compare, compare_functions
 from tfcost.analysis.devices import Device
 from tfcost.analysis.predict import Prediction, predict
 from tfcost.analysis.query import Query
-from tfcost.analysis.regime import MODEL_DEFINITIONS, Regime
+from tfcost.analysis.shown import model_regime
 from tfcost.book import Book
 from tfcost.errors import UserError
 from tfcost.formula import Formula
@@ -19,7 +19,6 @@ COMPARED = ("matmul_flops", "scalar_flops", "algorithmic_flops", "issued_bytes",
 """The quantities that a comparison shows, in this order."""
 
 TIME = "predicted_time"
-_MODEL = Regime.of(implied=MODEL_DEFINITIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,8 @@ class Meeting:
 @dataclass(frozen=True, slots=True)
 class SideBySide:
     """The answers of all techniques at one scope, their meetings in every quantity that they share, and predicted
-    times by technique (None where a time cannot be predicted)."""
+    times by technique (None where a time cannot be predicted).
+    """
 
     scope: str
     answers: tuple[Answer, ...]
@@ -77,13 +77,10 @@ def _meeting(quantity: str, first: Answer, second: Answer) -> Meeting:
     names = first.query.technique, second.query.technique
     one, two = (along_n(side.quantities[quantity].exact, side.query.values) for side in (first, second))
     try:
-        return Meeting(quantity, *names, compare(one, two, "n", _joint_values(first, second), regime=_MODEL))
+        values = {**first.query.values, **second.query.values}
+        return Meeting(quantity, *names, compare(one, two, "n", values, regime=model_regime(values)))
     except Undecided as error:
         return Meeting(quantity, *names, None, str(error))
-
-
-def _joint_values(first: Answer, second: Answer) -> dict[str, int]:
-    return {**first.query.values, **second.query.values}
 
 
 def _meeting_in_time(first: Answer, second: Answer, device: Device) -> Meeting:

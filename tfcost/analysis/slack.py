@@ -115,4 +115,3 @@ def _supported(monomial: Monomial, polynomial: Polynomial) -> bool:
 
 def _only_symbols(quotient: Monomial) -> bool:
     return all(power > 0 and not str(atom).startswith(_SLACK) for atom, power in quotient)
-

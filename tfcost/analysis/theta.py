@@ -22,7 +22,8 @@ _LARGE = (1, 2, 2**20)
 @dataclass(frozen=True, slots=True)
 class Theta:
     """The class of a formula under `regime`; `leading` is its leading term with the constant, if there is a `>>` and
-    the formula has one."""
+    the formula has one.
+    """
 
     formula: Formula
     regime: str
@@ -65,7 +66,8 @@ def theta(formula: Formula, regime: Regime) -> Theta:
 
 def leading(node: t.Node, regime: Regime) -> Formula | None:
     """The terms of `node` that do not vanish against another one as the `>>` of `regime` grow; None if rounding
-    blurs them."""
+    blurs them.
+    """
     bounder = Bounder(regime, even=False)
     bounds = bounder.bounds(node)
     order = regime.order(_atoms(bounds), bounder.extra)

@@ -32,7 +32,7 @@ def mapped(node: t.Node, change: Callable[[t.Call], t.Node]) -> t.Node:
 
 
 def require(node: t.Node, divisors: dict[str, Polynomial]) -> bool:
-    """Adds to `divisors` what the sizes must be multiples of for the rounding in `node` to go; False if that is known."""
+    """Adds to `divisors` what sizes must be multiples of for the rounding in `node` to go; False if that is known."""
     news = [_require(*term, divisors) for term in _needs(node)]
     return any(news)
 

@@ -57,10 +57,12 @@ class Book:
         Options missing in `variant` take the technique's defaults. UserError that lists what exists otherwise.
         """
         record = self.record(technique)
-        options = {name: option.default for name, option in record.options.items()} | dict(variant)
+        chosen = {name: option.default for name, option in record.options.items()} | dict(variant)
+        options = _situation(values) | chosen
         costs = _select(record.costs, technique, f"scope '{scope}'", lambda c: c.scope, lambda c: c.scope == scope)
         costs = _select(costs, technique, f"pass '{pass_}'", lambda c: c.pass_, lambda c: c.pass_ == pass_)
-        costs = _select(costs, technique, _written(options), lambda c: _written(c.variant), lambda c: _fits(c, options))
+        asked = _written({name: value for name, value in options.items() if any(name in c.variant for c in costs)})
+        costs = _select(costs, technique, asked, lambda c: _written(c.variant), lambda c: _fits(c, options))
         costs = _select(costs, technique, f"dtype {dtype}", lambda c: ", ".join(c.dtypes), lambda c: dtype in c.dtypes)
         return _with_fixed(costs, technique, values)
 
@@ -92,6 +94,22 @@ def _select(
 
 def _fits(cost: Cost, options: Mapping[str, OptionValue]) -> bool:
     return all(options.get(name) == value for name, value in cost.variant.items())
+
+
+SITUATIONS = frozenset({"grouped", "padded", "earlier_keys"})
+"""What tells costs apart that is decided by the sizes, not by an option."""
+
+
+def _situation(values: Mapping[str, int]) -> dict[str, OptionValue]:
+    """What the sizes themselves decide: code that runs differently in such a case has a cost for each."""
+    found: dict[str, OptionValue] = {}
+    if "h" in values and "h_kv" in values:
+        found["grouped"] = values["h_kv"] != values["h"]
+    if "n" in values and "c" in values:
+        found["padded"] = values["n"] % values["c"] != 0
+    if values.get("m", 0) >= values.get("n", 0):
+        found["earlier_keys"] = values.get("m", 0) > values.get("n", 0)
+    return found
 
 
 def _written(options: Mapping[str, object]) -> str:

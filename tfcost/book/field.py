@@ -1,12 +1,15 @@
 """A parsed JSON value together with its place, so that every complaint about a book file names file and key."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tfcost.book.lazy import Lazy
 from tfcost.errors import UserError
 from tfcost.formula import Formula, FormulaError
+
+T = TypeVar("T")
 
 
 class Field:
@@ -55,6 +58,11 @@ class Field:
         """Keys and values of an object."""
         for key in self._expect(dict, "an object"):
             yield key, self.at(key)
+
+    def lazily(self, make: "Callable[[Field], T]") -> Lazy[T]:
+        """The elements of a list, each turned into something by `make` when it is first looked at."""
+        values = self._expect(list, "a list")
+        return Lazy(len(values), lambda index: make(Field(values[index], self.path, f"{self.place}[{index}]")))
 
     def elements(self) -> Iterator["Field"]:
         """The elements of a list."""

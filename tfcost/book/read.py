@@ -1,4 +1,4 @@
-"""Book file to `TechniqueRecord`: every value checked for its kind, formulas left as text until they are used."""
+"""Book file to `TechniqueRecord`: every value is checked for its kind, and read no earlier than it is needed."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +14,8 @@ ReadFormula = Callable[[Field], Formula]
 
 
 def read_record(path: Path, check_formulas: bool = False) -> TechniqueRecord:
-    """The record in the book file `path`. With `check_formulas`, every formula is parsed now.
+    """The record in the book file `path`. Costs and their operations are read when they are first looked at; with
+    `check_formulas`, formulas are parsed then, else when they are first used.
 
     UserError, with file and key, for a file that is not a book file.
     """
@@ -34,7 +35,7 @@ def read_record(path: Path, check_formulas: bool = False) -> TechniqueRecord:
         defaults=_integers(root.at("defaults")),
         claims=tuple(_claim(entry, formula) for entry in root.at("claims").elements()),
         provenance=_provenance(root.at("provenance")),
-        costs=tuple(_cost(entry, technique, implementation, formula) for entry in root.at("costs").elements()),
+        costs=root.at("costs").lazily(lambda entry: _cost(entry, technique, implementation, formula)),
     )
 
 
@@ -52,6 +53,7 @@ def _claim(entry: Field, formula: ReadFormula) -> Claim:
         quantity=entry.at("quantity").text(),
         formula=formula(entry.at("formula")),
         quote=entry.at("quote").text(),
+        step=entry.get("step", "").text(),
     )
 
 
@@ -73,7 +75,7 @@ def _cost(entry: Field, technique: str, implementation: str, formula: ReadFormul
         steps=tuple(
             Step(step.at("name").text(), _amounts(step.at("amounts"), formula)) for step in entry.at("steps").elements()
         ),
-        operations=tuple(_operation(operation, formula) for operation in entry.at("operations").elements()),
+        operations=entry.at("operations").lazily(lambda operation: _operation(operation, formula)),
         assumptions=entry.at("assumptions").texts(),
         workspace=entry.at("workspace").texts(),
         composition={name: formula(value) for name, value in entry.get("composition", {}).items()},

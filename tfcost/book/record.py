@@ -1,6 +1,6 @@
 """What the book knows about one technique: the facts its author states and the costs derived from its code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tfcost.cost import Cost
@@ -22,12 +22,15 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the source document says: the class `formula` of a `quantity` ("time", "space"), its section, its words."""
+    """What the source document says: the class `formula` of a `quantity` ("time", "space"), its section, its words,
+    and the `step` it speaks of ("": the whole).
+    """
 
     section: str
     quantity: str
     formula: Formula
     quote: str
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +54,4 @@ class TechniqueRecord:
     defaults: Mapping[str, int]
     claims: tuple[Claim, ...]
     provenance: Provenance
-    costs: tuple[Cost, ...]
+    costs: Sequence[Cost]

@@ -52,6 +52,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
         "quantity": claim.quantity,
         "formula": claim.formula.text,
         "quote": claim.quote,
+        "step": claim.step,
     }
 
 

@@ -35,4 +35,4 @@ def root(
 
 def main() -> None:
     """Runs the command line of this process."""
-    app()
+    app(prog_name="tfcost")

@@ -2,14 +2,23 @@
 
 from collections.abc import Collection, Sequence
 
-from tfcost.analysis.query import Query, broken_assumptions, check_used, choose_options, fill_sizes, full_dtype
+from tfcost.analysis.query import (
+    Query,
+    broken_assumptions,
+    check_used,
+    choose_options,
+    fill_sizes,
+    full_dtype,
+    offered_options,
+)
 from tfcost.book import Book
 from tfcost.cli.options import Question
 from tfcost.cli.output import warn
 from tfcost.errors import UserError, nearest
 
 DEFAULT_DEVICE = "h100-sxm"
-_SCOPES = ("core", "block", "layer")
+_SCOPES = ("core", "layer", "block", "part")
+_SHOWN_TOGETHER = ("core", "layer")
 
 
 def queries(techniques: Sequence[str], question: Question, book: Book, scope: str) -> list[Query]:
@@ -24,17 +33,17 @@ def queries(techniques: Sequence[str], question: Question, book: Book, scope: st
             scope,
             question.pass_ or "forward",
             full_dtype(question.dtype or "bfloat16"),
-            choose_options(book.record(technique), texts),
+            choose_options(offered_options(book.record(technique), scope), texts, technique),
             fill_sizes(given, book.record(technique).defaults),
         )
         for technique in techniques
     ]
-    check_used(given, texts, {query.technique: query.cost(book) for query in found}, book)
+    check_used(given, texts, found, book)
     return found
 
 
 def common_scopes(techniques: Sequence[str], question: Question, book: Book) -> list[str]:
-    """The scope asked for, or those that all techniques have costs for, the smallest first.
+    """The scope asked for; or, of those that all techniques have costs for, core and layer, or else the first.
 
     UserError for an unknown scope, and if the techniques have none in common.
     """
@@ -47,7 +56,7 @@ def common_scopes(techniques: Sequence[str], question: Question, book: Book) -> 
     if not common:
         shown = "; ".join(f"{technique}: {', '.join(sorted(scopes))}" for technique, scopes in having.items())
         raise UserError(f"these techniques have no scope in common ({shown})")
-    return common
+    return [scope for scope in common if scope in _SHOWN_TOGETHER] or common[:1]
 
 
 def _scopes(technique: str, book: Book) -> set[str]:

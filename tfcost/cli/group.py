@@ -36,11 +36,19 @@ class CommandGroup(TyperGroup):
             self.commands[cmd_name] = typer.main.get_command(alone)
         return self.commands[cmd_name]
 
-    def main(self, args: Sequence[str] | None = None, *more: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Runs the command line `args` and leaves with its exit code."""
         arguments = list(sys.argv[1:] if args is None else args)
         try:
-            code = super().main(arguments, *more, standalone_mode=False, **extra)
+            code = super().main(arguments, prog_name, complete_var, False, windows_expand_args, **extra)
             sys.exit(code if isinstance(code, int) else 0)
         except BrokenPipeError:
             abandon_stdout()

@@ -34,7 +34,7 @@ class Question:
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="The device that times are predicted for.")
     ] = None
-    scope: Annotated[str | None, typer.Option("--scope", metavar="SCOPE", help="core, layer: show this one only.")] = (
+    scope: Annotated[str | None, typer.Option("--scope", metavar="SCOPE", help="core, layer or block: show this one only.")] = (
         None
     )
     option: Annotated[

@@ -89,15 +89,13 @@ class ModelConfig(BaseModel):
     ffn_bias: StrictBool = Field(False, description="biases in the feed-forward network")
     head: Literal["none", "tied", "untied"] = Field("none", description="language model head: logits over V")
     dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="of weights and activations")
-    training: Training = Field(Training(), description="for --pass train")
+    training: Training = Field(default_factory=lambda: Training.model_validate({}), description="for --pass train")
 
     @model_validator(mode="after")
     def _widths(self) -> Self:
         heads, kv_heads = self.h, self.kv_heads
         if self.d_h is None and self.d % heads:
             raise _problem("h", f"d = {self.d} is not divisible by h = {heads}")
-        if self.d_h is not None and self.d_h * heads != self.d:
-            raise _problem("d_h", f"d = {self.d} is not h*d_h = {heads}*{self.d_h} = {heads * self.d_h}")
         if heads % kv_heads:
             raise _problem("h_kv", f"h = {heads} is not divisible by h_kv = {kv_heads}")
         return self

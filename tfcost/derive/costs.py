@@ -6,6 +6,7 @@ converted between dtypes, or launched a Triton kernel, is repeated per width.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -14,6 +15,7 @@ import torch
 from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
 from tfcost.derive.memory import undominated
 from tfcost.derive.pairs import count_pairs
+from tfcost.derive.sampled import traced_or_sampled
 from tfcost.derive.sizes import ELEMENT, size_symbol
 from tfcost.derive.technique import Technique, Variant
 from tfcost.derive.trace import PassTrace, trace_backward, trace_forward, trace_part
@@ -61,15 +63,16 @@ def derive_variant(technique: Technique, variant: Variant) -> Iterator[Cost]:
 
 
 def _trace(variant: Variant, dtype: torch.dtype) -> dict[str, PassTrace]:
-    traces = {"forward": trace_forward(variant.subject, dtype)}
+    forward, backward = partial(trace_forward, dtype=dtype), partial(trace_backward, dtype=dtype)
+    traces = {"forward": traced_or_sampled(variant.subject, forward)}
     if variant.part and variant.backward:
-        traces["training forward"], traces["backward"] = trace_part(variant.subject, dtype)
+        traces["backward"] = trace_part(variant.subject, dtype)
     elif variant.backward:
-        traces["backward"] = trace_backward(variant.subject, dtype)
+        traces["backward"] = traced_or_sampled(variant.subject, backward)
     if variant.reference is not None:
-        traces["reference forward"] = trace_forward(variant.reference, dtype)
+        traces["reference forward"] = forward(variant.reference)
         if variant.backward:
-            traces["reference backward"] = trace_backward(variant.reference, dtype)
+            traces["reference backward"] = backward(variant.reference)
     return traces
 
 
@@ -107,7 +110,7 @@ def _cost(
         operations=operations,
         assumptions=(*variant.assumptions, *trace.notes),
         workspace=trace.workspace,
-        composition=_composition(traces, terms) if pass_ == "backward" and variant.part else {},
+        composition=_composition(traces, pass_, terms) if variant.part else {},
     )
 
 
@@ -117,6 +120,7 @@ _TABLE_SIZES = frozenset({"d_h", "n", "m", "h", "h_kv", "b", "c", "w", "g", "k",
 
 def _quantities(trace: PassTrace, ideal: PassTrace, variant: Variant, terms: _Terms) -> dict[str, Quantity]:
     how = trace.provenance
+    counted = "interpolated" if how == "interpolated" else "traced"
 
     def total(get: Callable[[Record], sp.Expr]) -> Formula:
         return terms.formula(sp.Add(*(get(record) for record in trace.records)))
@@ -126,14 +130,14 @@ def _quantities(trace: PassTrace, ideal: PassTrace, variant: Variant, terms: _Te
         "matmul_flops": Quantity(total(lambda record: record.matmul_flops), how),
         "scalar_flops": Quantity(total(lambda record: record.scalar_flops), how),
         "issued_bytes": Quantity(total(lambda record: record.read_bytes + record.write_bytes), how),
-        "unique_bytes": Quantity(terms.formula(trace.unique_bytes), "traced"),
-        "peak_bytes": Quantity(Formula.of(terms.peak(trace.peak)), "traced"),
+        "unique_bytes": Quantity(terms.formula(trace.unique_bytes), counted),
+        "peak_bytes": Quantity(Formula.of(terms.peak(trace.peak)), counted),
     }
     if trace.saved_bytes is not None:
-        found["saved_bytes"] = Quantity(terms.formula(trace.saved_bytes), "traced")
+        found["saved_bytes"] = Quantity(terms.formula(trace.saved_bytes), counted)
     if trace.parameters != 0:
-        found["parameters"] = Quantity(terms.formula(trace.parameters), "traced")
-        found["parameter_bytes"] = Quantity(terms.formula(trace.parameter_bytes), "traced")
+        found["parameters"] = Quantity(terms.formula(trace.parameters), counted)
+        found["parameter_bytes"] = Quantity(terms.formula(trace.parameter_bytes), counted)
     if trace.sram_bytes:
         found["sram_bytes"] = Quantity(Formula.of(sp.Max(*trace.sram_bytes)), "ttir")
     return found
@@ -180,11 +184,10 @@ def _operations(records: Iterable[Record], terms: _Terms) -> tuple[Operation, ..
     )  # fmt: skip
 
 
-def _composition(traces: Mapping[str, PassTrace], terms: _Terms) -> dict[str, Formula]:
-    """What a chain of parts needs to know of this one (see `trace_part`), with the inference peak above its inputs."""
-    inference, extra = traces["forward"], traces["backward"].extra
-    start = sp.expand(inference.given_bytes)
-    return {
-        "inference_local_bytes": Formula.of(terms.peak(sp.expand(peak - start) for peak in inference.peak)),
-        **{name: Formula.of(terms.peak(candidates)) for name, candidates in extra.items()},
-    }
+def _composition(traces: Mapping[str, PassTrace], pass_: str, terms: _Terms) -> dict[str, Formula]:
+    """What a chain needs to know of this part: its inference peak above what it was given, and see `trace_part`."""
+    if pass_ == "backward":
+        return {name: Formula.of(terms.peak(candidates)) for name, candidates in traces["backward"].extra.items()}
+    trace = traces["forward"]
+    above = (sp.expand(peak - trace.given_bytes) for peak in trace.peak)
+    return {"given_bytes": terms.formula(trace.given_bytes), "local_bytes": Formula.of(terms.peak(above))}

@@ -7,6 +7,7 @@ nodes without a Python frame, so the forward pass leaves the label on each node 
 import linecache
 import os
 import sys
+import sysconfig
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from tfcost.steps import current_step
 _KEY = "tfcost"
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DERIVE = os.path.dirname(__file__) + os.sep
+_APART = (_TORCH, _DERIVE, sysconfig.get_paths()["stdlib"] + os.sep)
 _STEPS = os.path.join(os.path.dirname(_DERIVE.rstrip(os.sep)), "steps.py")
 
 
@@ -70,13 +72,18 @@ def in_user_code() -> bool:
     return _user_frame() is not None
 
 
+def is_user_file(path: str) -> bool:
+    """Whether a stack frame of the file is traced code: not torch, triton, this package or the standard library."""
+    return not path.startswith((*_APART, "<")) and path != _STEPS
+
+
 def _user_frame() -> tuple[str, int] | None:
     frame = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename
         if path == _HARNESS:
             return None
-        if not path.startswith((_TORCH, _DERIVE, "<")) and path != _STEPS and "contextlib" not in path:
+        if is_user_file(path):
             return path, frame.f_lineno
         frame = frame.f_back  # type: ignore[assignment]
     return None

@@ -10,18 +10,18 @@ from typing import Any
 import sympy as sp
 
 from tfcost.derive.errors import DerivationError
-from tfcost.derive.sums import sum_range
+from tfcost.derive.sums import sum_over
 
 
 def count_pairs(predicate: Callable[[Any, Any, Any, Any], Any], n: sp.Expr, m: sp.Expr) -> sp.Expr:
     """The number of pairs 0 <= i < n, 0 <= j < m that the predicate allows, as a formula in n and m."""
     i = sp.Symbol("i", integer=True, nonnegative=True)
-    j = sp.Symbol("j", integer=True, nonnegative=True)
+    j = sp.Symbol("j", integer=True)
     lowest, highest = [sp.Integer(0)], [m - 1]
     for relation in _conjuncts(predicate(i, j, n, m)):
         _bound(relation, j, lowest, highest)
     width = sp.Min(*highest) - sp.Max(*lowest) + 1
-    return sp.expand(sum_range(sp.Max(0, width), i, n))
+    return sp.expand(sum_over(sp.Max(0, width), i, sp.Integer(0), n))
 
 
 def _conjuncts(condition: Any) -> list[Any]:

@@ -7,30 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfcost.book.record import Claim, Option
 from tfcost.derive.subject import Subject
 
+__all__ = ["Claim", "Mask", "Option", "Technique", "Variant"]
+
 Predicate = Callable[[Any, Any, Any, Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A choice the user has: its values, the default, and what it means."""
-
-    values: tuple[object, ...]
-    default: object
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A statement of the source document: section, what it is about ("time" or "space"), the quoted formula in the
-    project's grammar, the quotation, and the step it speaks of ("" for the whole)."""
-
-    section: str
-    quantity: str
-    formula: str
-    quote: str
-    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +46,7 @@ class Variant:
 @dataclass(frozen=True, slots=True)
 class Technique:
     """A technique: what `tfcost techniques` lists and `tfcost derive` derives. `defaults` are values for symbols of its
-    own (chunk length), `extra_sources` files besides its own module that its costs depend on."""
+    own (chunk length)."""
 
     name: str
     title: str

@@ -4,6 +4,7 @@ The traced code runs exactly as it would for real, on fake tensors, under the tr
 node labels.
 """
 
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,13 @@ import torch
 
 from tfcost.derive.errors import DerivationError
 from tfcost.derive.harness import run_forward, run_held, run_released, tensors_in
-from tfcost.derive.labels import NodeLabels
+from tfcost.derive.labels import NodeLabels, is_user_file, shown_path
 from tfcost.derive.launch import intercept_launches
 from tfcost.derive.memory import undominated
 from tfcost.derive.sizes import Sizes
 from tfcost.derive.subject import Subject, Tensor, build_arguments
 from tfcost.derive.tracer import Record, Tracer
+from tfcost.errors import UserError
 
 ZERO = sp.Integer(0)
 
@@ -53,8 +55,23 @@ def _environment(subject: Subject, dtype: torch.dtype, device: str) -> Iterator[
         stack.enter_context(tracer)
         stack.enter_context(NodeLabels())
         stack.enter_context(intercept_launches(tracer))
-        yield sizes, tracer
+        try:
+            yield sizes, tracer
+        except UserError:
+            raise
+        except Exception as error:
+            raise _explained(error) from error
     sizes.require_symbolic()
+
+
+def _explained(error: Exception) -> DerivationError:
+    """What went wrong in the traced code, with the line of it that was running."""
+    place = "the traced code"
+    for frame in traceback.extract_tb(error.__traceback__):
+        if is_user_file(frame.filename):
+            place = f"{shown_path(frame.filename)}:{frame.lineno}"
+    message = " ".join(str(error).split())
+    return DerivationError(f"{place}: {type(error).__name__}: {message[:300]}")
 
 
 def trace_forward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> PassTrace:
@@ -85,12 +102,13 @@ def trace_backward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -
         return _finish(subject, arguments, tracer, saved_bytes=saved[0])
 
 
-def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tuple[PassTrace, PassTrace]:
-    """Forward and backward of one part of a chain, whose input `x` (if it has one) and output nobody else holds.
+def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> PassTrace:
+    """Backward of one part of a chain, whose input `x` (if it has one) and output nobody else holds.
 
-    The backward trace's `extra` describes the part to whoever composes a chain: bytes above what was alive when each
-    pass began (`forward_local_bytes`, `backward_local_bytes`), `saved_bytes`, `input_bytes`, `output_bytes`,
-    `gradient_bytes` (of its parameters).
+    `extra` describes the part to whoever composes a chain: the peak of each pass above what was alive when it began
+    (`forward_local_bytes`, with the input; `backward_local_bytes`, with the output's gradient), what the forward pass
+    leaves (`saved_bytes`), `input_bytes`, `output_bytes`, and what the backward pass leaves: `gradient_bytes` of its
+    parameters, and nothing else.
     """
     levels: dict[str, tuple[sp.Expr, ...]] = {}
     first = subject.arguments.get("x")
@@ -113,22 +131,17 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tu
 
         def end_forward() -> None:
             levels["forward_peak"] = memory.peak()
-            levels["forward_unique"] = (tracer.unique_bytes(),)
-            forward_records.extend(tracer.records)
             levels["after_forward"] = (memory.live(),)
 
         def begin_backward() -> None:
             levels["backward_start"] = (memory.live(),)
             tracer.begin()
 
-        forward_records: list[Record] = []
         make = make_input if isinstance(first, Tensor) else None
         run_released(subject.function, make, arguments, begin_forward, end_forward, begin_backward)
         backward = _finish(subject, arguments, tracer)
         levels["end"] = (memory.live(),)
-    forward = PassTrace(tuple(forward_records), levels["forward_peak"], levels["forward_unique"][0],
-                        parameter_bytes=backward.parameter_bytes, parameters=backward.parameters)  # fmt: skip
-    return forward, _with_extra(backward, levels, base)
+    return _with_extra(backward, levels, base)
 
 
 def _with_extra(backward: PassTrace, levels: dict[str, tuple[sp.Expr, ...]], base: sp.Expr) -> PassTrace:
@@ -140,7 +153,7 @@ def _with_extra(backward: PassTrace, levels: dict[str, tuple[sp.Expr, ...]], bas
         "input_bytes": (sp.expand(start - base),),
         "saved_bytes": (sp.expand(after - base),),
         "output_bytes": (sp.expand(turn - after),),
-        "end_bytes": (sp.expand(end - base),),
+        "gradient_bytes": (sp.expand(end - base),),
     }
     return replace(backward, saved_bytes=extra["saved_bytes"][0], extra=extra)
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tfcost.analysis.answer import Answer, Evaluated
+from tfcost.analysis.answer import Evaluated
 from tfcost.analysis.devices import Device
 from tfcost.analysis.side_by_side import COMPARED, TIME, Meeting, SideBySide
 from tfcost.quantities import QUANTITIES
 from tfcost.report.document import answer_document, header, used_symbols
-from tfcost.report.page import Amount, Cell, Class, Code, Page, Report, Table
+from tfcost.report.page import Amount, Cell, Code, Page, Report, Table
 from tfcost.report.records import quantity_records
 from tfcost.report.words import class_cell, condition, options_text, sizes_line
 

@@ -14,7 +14,7 @@ from tfcost.report.words import class_cell, condition, options_text, sizes_line
 
 _STEP_COLUMNS = ("operation", "value", "formula or source line")
 _TOTAL_COLUMNS = ("quantity", "value", "class", "formula")
-_CLAIM_COLUMNS = ("claim", "stated", "derived", "derived, h = 1", "agrees")
+_CLAIM_COLUMNS = ("claim", "stated", "derived", "derived, h = 1", "scope", "agrees")
 
 
 def explain_report(
@@ -91,14 +91,14 @@ def _claims_tables(claims: Sequence[CheckedClaim]) -> list[Table]:
         return []
     rows = tuple(
         (
-            f"{claim.claim.section} {claim.claim.quantity}",
+            f"{claim.claim.section} {claim.claim.quantity} {claim.claim.step}".rstrip(),
             *map(class_cell, (claim.claimed, claim.derived, claim.one_head)),
+            claim.scope,
             "yes" if claim.agrees else "no",
         )
         for claim in claims
     )
-    title = f"What the source document states, against what is derived ({claims[0].scope})"
-    return [Table(title, _CLAIM_COLUMNS, rows)]
+    return [Table("What the source document states, and what is derived", _CLAIM_COLUMNS, rows)]
 
 
 def _notes(answer: Answer, record: TechniqueRecord) -> list[str]:
@@ -125,6 +125,7 @@ def _claim(claim: CheckedClaim) -> dict[str, Any]:
     return {
         "section": claim.claim.section,
         "quantity": claim.claim.quantity,
+        "step": claim.claim.step,
         "formula": claim.claim.formula.text,
         "quote": claim.claim.quote,
         "scope": claim.scope,

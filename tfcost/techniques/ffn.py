@@ -11,6 +11,7 @@ from torch import Tensor
 from tfcost.derive.subject import Subject
 from tfcost.derive.subject import Tensor as Shape
 from tfcost.derive.technique import Claim, Option, Technique, Variant
+from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques.layers import residual
 from tfcost.techniques.variants import SURROUNDINGS, norm_weights
@@ -74,10 +75,10 @@ TECHNIQUE = Technique(
         "bias": Option((False, True), False, "linear layers with biases"),
     },
     claims=(
-        Claim("1.2.2", "time", "n*d**2", "first linear layer: O(4nd²) = O(nd²)", step="first layer"),
-        Claim("1.2.2", "time", "n*d**2", "second linear layer: O(4nd²) = O(nd²)", step="second layer"),
-        Claim("1.2.2", "time", "n*d**2", "total time O(nd²)"),
-        Claim("1.2.3", "space", "n*d + d**2", "total space O(nd + d²)"),
+        Claim("1.2.2", "time", Formula("n*d**2"), "first linear layer: O(4nd²) = O(nd²)", step="first layer"),
+        Claim("1.2.2", "time", Formula("n*d**2"), "second linear layer: O(4nd²) = O(nd²)", step="second layer"),
+        Claim("1.2.2", "time", Formula("n*d**2"), "total time O(nd²)"),
+        Claim("1.2.3", "space", Formula("n*d + d**2"), "total space O(nd + d²)"),
     ),
     variants=_variants,
 )

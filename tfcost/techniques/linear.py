@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tfcost.derive.subject import Size
 from tfcost.derive.technique import Claim, Option, Technique, Variant
+from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques.variants import Setting, attention_variants
 
@@ -148,8 +149,8 @@ TECHNIQUE = Technique(
     },
     defaults={"c": 64},
     claims=(
-        Claim("2.2", "time", "n*d**2", "time O(nd²)"),
-        Claim("2.2", "space", "n*d", "space O(nd)"),
+        Claim("2.2", "time", Formula("n*d**2"), "time O(nd²)"),
+        Claim("2.2", "space", Formula("n*d"), "space O(nd)"),
     ),
     variants=_variants,
 )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tfcost.derive.technique import Claim, Option, Technique, Variant
+from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques import masks
 from tfcost.techniques.variants import Setting, attention_variants
@@ -45,12 +46,12 @@ TECHNIQUE = Technique(
     summary="softmax(QKᵀ/√d_h)V, step by step, every intermediate a tensor of its own.",
     options={"causal": Option((False, True), False, "queries see no later keys")},
     claims=(
-        Claim("1.1.2", "time", "n*d**2", "Q, K, V, O projections: O(nd²)", step="projections"),
-        Claim("1.1.2", "time", "n**2*d", "QKᵀ: O(n²d)", step="scores"),
-        Claim("1.1.2", "time", "n**2", "softmax over an n×n matrix: O(n²)", step="softmax"),
-        Claim("1.1.2", "time", "n**2*d", "AV: O(n²d)", step="values"),
-        Claim("1.1.2", "time", "n**2*d + n*d**2", "total time O(n²d + nd²)"),
-        Claim("1.1.3", "space", "n**2 + d**2", "total space O(n² + d²)"),
+        Claim("1.1.2", "time", Formula("n*d**2"), "Q, K, V, O projections: O(nd²)", step="projections"),
+        Claim("1.1.2", "time", Formula("n**2*d"), "QKᵀ: O(n²d)", step="scores"),
+        Claim("1.1.2", "time", Formula("n**2"), "softmax over an n×n matrix: O(n²)", step="softmax"),
+        Claim("1.1.2", "time", Formula("n**2*d"), "AV: O(n²d)", step="values"),
+        Claim("1.1.2", "time", Formula("n**2*d + n*d**2"), "total time O(n²d + nd²)"),
+        Claim("1.1.3", "space", Formula("n**2 + d**2"), "total space O(n² + d²)"),
     ),
     variants=_variants,
 )

@@ -9,6 +9,7 @@ from torch import Tensor
 from tfcost.derive.subject import Subject
 from tfcost.derive.subject import Tensor as Shape
 from tfcost.derive.technique import Claim, Technique, Variant
+from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques.layers import layer_norm
 
@@ -107,8 +108,8 @@ TECHNIQUE = Technique(
     implementation="torch",
     summary="Embedding, L blocks of attention and feed-forward network, head: each part derived once, L a symbol.",
     claims=(
-        Claim("1.3", "time", "L*n**2*d + L*n*d**2", "total time: attention O(Ln²d + Lnd²) + FFN O(Lnd²)"),
-        Claim("1.3", "space", "L*n**2 + L*d**2 + L*n*d", "total space: attention O(L(n² + d²)) + FFN O(L(nd + d²))"),
+        Claim("1.3", "time", Formula("L*n**2*d + L*n*d**2"), "total time: attention O(Ln²d + Lnd²) + FFN O(Lnd²)"),
+        Claim("1.3", "space", Formula("L*n**2 + L*d**2 + L*n*d"), "total space: attention O(L(n² + d²)) + FFN O(L(nd + d²))"),
     ),
     variants=_variants,
 )

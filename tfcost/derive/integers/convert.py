@@ -75,7 +75,7 @@ def to_sympy(poly: Poly) -> sp.Expr:
     if len(poly.terms) < 2:
         return _sum(poly)
     shared, rest = _common_factor(poly)
-    return sp.Mul(_sum(shared), _sum(rest), evaluate=False) if shared != ONE else _sum(rest)
+    return sp.Mul(_sum(shared), _sum(rest))
 
 
 def _common_factor(poly: Poly) -> tuple[Poly, Poly]:

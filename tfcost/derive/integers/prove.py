@@ -32,7 +32,7 @@ def _exceeds(poly: Poly, slack: bool) -> bool:
     """Whether poly > -1 (with slack) or poly >= 0 (without)."""
     if poly.is_constant:
         return poly.constant > -1 if slack else poly.constant >= 0
-    for step in (_split_extreme, _relax_floor, _bound_variable):
+    for step in (_split_extreme, _bound_variable, _relax_floor):
         answer = step(poly, slack)
         if answer is not None:
             return answer or _drop_positive_terms(poly, slack)
@@ -54,9 +54,11 @@ def _split_extreme(poly: Poly, slack: bool) -> bool | None:
 
 def _relax_floor(poly: Poly, slack: bool) -> bool | None:
     """floor(N/q) lies between (N - q + 1)/q and N/q."""
-    for atom in poly.atoms:
-        parts = poly.split(atom) if isinstance(atom, Floor) else None
-        if parts is None or not isinstance(atom, Floor):
+    floors = [atom for atom in poly.atoms if isinstance(atom, Floor)]
+    # Floors of sizes alone last: bounds of variables may bring the same floor in and cancel it.
+    for atom in sorted(floors, key=lambda floor: all(var.depth == 0 for var in floor.variables)):
+        parts = poly.split(atom)
+        if parts is None:
             continue
         cofactor, rest = parts
         direction = sign(cofactor)
@@ -70,8 +72,12 @@ def _relax_floor(poly: Poly, slack: bool) -> bool | None:
 
 
 def _bound_variable(poly: Poly, slack: bool) -> bool | None:
-    """Puts the innermost bounded variable at the end of its range where the expression is smallest."""
-    bounded = [atom for atom in poly.atoms if isinstance(atom, Var) and atom.depth > 0]
+    """Puts the innermost bounded variable at the end of its range where the expression is smallest.
+
+    A variable inside of a floor has to wait until the floor is gone.
+    """
+    nested = frozenset().union(*(atom.variables for atom in poly.atoms if not isinstance(atom, Var)))
+    bounded = [atom for atom in poly.atoms if isinstance(atom, Var) and atom.depth > 0 and atom not in nested]
     for var in sorted(bounded, key=lambda atom: -atom.depth):
         parts = poly.split(var)
         if parts is None:

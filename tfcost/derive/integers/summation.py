@@ -100,31 +100,37 @@ def _telescope(term: Poly, var: Var, low: Poly, high: Poly) -> Poly | None:
 
 def _clamps(atom: Extreme, var: Var) -> Iterator[tuple[Poly, Poly, Poly]]:
     """(bottom, slope, rest) for which the atom equals clamp(slope*var + rest, bottom, bottom + |slope|)."""
-    if len(atom.parts) != 2:
+    fixed = [part for part in atom.parts if var not in part.variables]
+    moving = [part for part in atom.parts if var in part.variables]
+    if not fixed:
         return
-    for fixed, moving in (atom.parts, atom.parts[::-1]):
-        if var in fixed.variables:
-            continue
-        inner = as_lattice(moving, preferred=not atom.is_min)
-        if inner is None or inner[0] == atom.is_min:
-            inner = (not atom.is_min, (moving,))
-        bounds = [part for part in inner[1] if var not in part.variables]
-        lines = [part.affine(var) for part in inner[1] if var in part.variables]
-        slope = lines[0][0] if lines[0] is not None else ZERO
-        if not slope.is_constant or not slope.terms or any(line is None or line[0] != slope for line in lines):
-            continue
-        # Lines of one slope are one line: the smallest of slope*var + rest_i is slope*var + the smallest rest.
-        rest = extreme(inner[0], [line[1] for line in lines if line is not None])
-        height = abs(slope.constant)
-        bottom = fixed - height if atom.is_min else fixed
-        if bounds:
-            other = extreme(inner[0], bounds)
-            exact = other == bottom if atom.is_min else other == bottom + height
-        else:
-            value = slope * Poly.of(var) + rest
-            exact = is_nonnegative(value - bottom if atom.is_min else bottom + height - value)
-        if exact:
-            yield bottom, slope, rest
+    outer_bound = extreme(atom.is_min, fixed)
+    opened = as_lattice(moving[0], preferred=not atom.is_min) if len(moving) == 1 else None
+    nested = opened is not None and opened[0] != atom.is_min
+    kind, inner = opened if opened is not None and nested else (atom.is_min, tuple(moving))
+    inner_bounds = [part for part in inner if var not in part.variables]
+    line = _one_line(kind, [part for part in inner if var in part.variables], var)
+    if line is None:
+        return
+    height = abs(line[0].constant)
+    bottom = outer_bound - height if atom.is_min else outer_bound
+    top = bottom + height
+    value = line[0] * Poly.of(var) + line[1]
+    if inner_bounds:
+        exact = extreme(kind, inner_bounds) == (bottom if atom.is_min else top)
+    else:
+        exact = is_nonnegative(value - bottom if atom.is_min else top - value)
+    if exact:
+        yield bottom, *line
+
+
+def _one_line(is_min: bool, parts: list[Poly], var: Var) -> tuple[Poly, Poly] | None:
+    """Lines of one slope as a single one: the smallest of slope*var + rest_i is slope*var + the smallest rest."""
+    lines = [part.affine(var) for part in parts]
+    slope = lines[0][0] if lines and lines[0] is not None else ZERO
+    if not slope.is_constant or not slope.terms or any(line is None or line[0] != slope for line in lines):
+        return None
+    return slope, extreme(is_min, [line[1] for line in lines if line is not None])
 
 
 Split = tuple[Extreme, Poly, Poly, Poly]
