@@ -85,6 +85,9 @@ def answer(query: Query, book: Book) -> Answer:
 TIME = ("matmul_flops", "scalar_flops")
 """The quantities whose sum is the class of time."""
 
+ADDITIVE = (*TIME, "issued_bytes")
+"""The quantities of steps and operations."""
+
 
 def time_class(formulas: Iterable[Formula], values: Mapping[str, int], fixed: Mapping[str, int]) -> Theta | None:
     """The class of the sum of `formulas`."""
@@ -94,12 +97,15 @@ def time_class(formulas: Iterable[Formula], values: Mapping[str, int], fixed: Ma
 def amounts_as_quantities(
     amounts: Mapping[str, Formula], values: Mapping[str, int], fixed: Mapping[str, int]
 ) -> dict[str, Evaluated]:
-    """The amounts of a step or operation as quantities: bytes read and written together are its issued bytes."""
-    formulas = {name: amounts[name] for name in TIME if name in amounts}
-    moved = [amounts[name] for name in ("read_bytes", "write_bytes") if name in amounts]
-    if moved:
-        formulas["issued_bytes"] = total(moved)
-    return {name: evaluate(name, formula, values, fixed=fixed) for name, formula in formulas.items()}
+    """The amounts of a step or operation, evaluated as quantities."""
+    formulas = {name: added_amounts(name, amounts) for name in ADDITIVE}
+    return {name: evaluate(name, total(parts), values, fixed=fixed) for name, parts in formulas.items() if parts}
+
+
+def added_amounts(quantity: str, amounts: Mapping[str, Formula]) -> list[Formula]:
+    """What of `amounts` makes up `quantity`: bytes read and written together are its issued bytes."""
+    names = ("read_bytes", "write_bytes") if quantity == "issued_bytes" else (quantity,)
+    return [amounts[name] for name in names if name in amounts]
 
 
 def evaluate(

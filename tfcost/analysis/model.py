@@ -5,13 +5,13 @@ backward pass, and how far it rises above what is alive when it begins (`Cost.co
 holds a part's input or output, so the memory alive when a part begins is a sum over the parts before it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tfcost.book import Book
 from tfcost.book.record import OptionValue
 from tfcost.config.model import ModelConfig
-from tfcost.cost import AMOUNTS, Cost, Quantity
+from tfcost.cost import Cost, Quantity
 from tfcost.errors import UserError
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
@@ -22,7 +22,7 @@ _ZERO = Formula("0")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step of one part: `amounts` (keys of AMOUNTS) and `parameters` of ONE execution, done `count` times."""
+    """One step of one part: `amounts` (keys of `cost.AMOUNTS`) and `parameters` of ONE execution, done `count` times."""
 
     part: str
     step: str
@@ -217,36 +217,83 @@ def _given(chain: Sequence[Part]) -> Formula:
 
 
 def _input_bytes(part: Part) -> Formula:
-    return part.backward.composition["input_bytes"] if part.backward else part.forward.composition["input_bytes"]
+    return part.inference("input_bytes")
 
 
 def _inference_moments(config: ModelConfig, chain: Sequence[Part]) -> dict[str, Formula]:
-    """Bytes alive at the highest moment of each part: weights, what the part was given, and what it makes.
-
-    Tokens stay alive all the time; a part's own copy of them is not counted twice.
-    """
-    weights, tokens = _parameter_bytes(config, chain), _given(chain)
-    return {
-        part.name: _added([weights, tokens, _input_bytes(part), part.inference("local_bytes")]) for part in chain
-    }
+    """Bytes alive at the highest moment of each part: all weights, tokens, the part's input, and what it makes."""
+    held = [_parameter_bytes(config, chain), _given(chain)]
+    return {part.name: _added([*held, _input_bytes(part), part.inference("local_bytes")]) for part in chain}
 
 
 def _training_moments(config: ModelConfig, chain: Sequence[Part], optimizer: Part | None) -> dict[str, Formula]:
-    """Bytes alive at the highest moment of each part and pass. What grows or shrinks with the layer is highest in
-    the first or the last one, so those two stand for all."""
-    weights = _parameter_bytes(config, chain)
-    state = _state(weights, optimizer)
-    base = _added([weights, _given(chain), state])
+    """Bytes alive at the highest moment of each part and pass. What grows or shrinks from layer to layer does so
+    evenly, so that the first and the last layer stand for all."""
+    held = [_parameter_bytes(config, chain), _given(chain), _state(config, chain, optimizer)]
     moments: dict[str, Formula] = {}
-    before = _ZERO
     for part in chain:
-        layers_before = _layers_before(chain) if part.count == LAYERS else _ZERO
-        start = _added([base, before, layers_before, part.training("input_bytes")])
-        moments[f"{part.name}, forward"] = _added([start, part.training("forward_local_bytes")])
-        before = _added([before, part.training("saved_bytes")])
-        moments |= _backward_moments(part, chain, base, before)
+        for layer in _layers(part):
+            start = [*held, _saved_before(chain, part, layer)]
+            where = f"{part.name}, {layer} layer" if part.count == LAYERS else part.name
+            forward = [*start, part.training("input_bytes"), part.training("forward_local_bytes")]
+            backward = [*start, part.training("saved_bytes"), part.training("output_bytes"),
+                        part.training("backward_local_bytes"), _gradients_after(chain, part, layer)]  # fmt: skip
+            moments[f"{where}, forward"] = _added(forward)
+            moments[f"{where}, backward"] = _added(backward)
     if optimizer:
-        moments["optimizer step"] = _added(
-            [optimizer.size("peak_bytes").substitute({"N": _parameters(config, chain)}), _given(chain)]
-        )
+        step = optimizer.size("peak_bytes").substitute({"N": _parameters(config, chain)})
+        moments["optimizer step"] = _added([step, _given(chain)])
     return moments
+
+
+def _layers(part: Part) -> tuple[str, ...]:
+    return ("first", "last") if part.count == LAYERS else ("only",)
+
+
+def _saved_before(chain: Sequence[Part], part: Part, layer: str) -> Formula:
+    """What all parts before `part` in its first or last layer left for their backward passes."""
+    position = chain.index(part)
+    sizes = [_times(other.count, other.training("saved_bytes")) if part.count != LAYERS or other.count != LAYERS
+             else other.training("saved_bytes") for other in chain[:position]]  # fmt: skip
+    if layer == "last":
+        sizes += [_times(Formula("L - 1"), other.training("saved_bytes")) for other in chain if other.count == LAYERS]
+    return _added(sizes)
+
+
+def _gradients_after(chain: Sequence[Part], part: Part, layer: str) -> Formula:
+    """Weight gradients that exist when `part`'s backward pass begins: those of all parts after it."""
+    position = chain.index(part)
+    sizes = [_times(other.count, other.training("gradient_bytes")) if part.count != LAYERS or other.count != LAYERS
+             else other.training("gradient_bytes") for other in chain[position + 1 :]]  # fmt: skip
+    if layer == "first":
+        sizes += [_times(Formula("L - 1"), other.training("gradient_bytes")) for other in chain if other.count == LAYERS]
+    return _added(sizes)
+
+
+def _state(config: ModelConfig, chain: Sequence[Part], optimizer: Part | None) -> Formula:
+    """What an optimizer keeps between steps: what its step is given beside a weight and a gradient."""
+    if optimizer is None:
+        return _ZERO
+    weights = _parameter_bytes(config, chain)
+    given = optimizer.inference("given_bytes").substitute({"N": _parameters(config, chain)})
+    return _minus(given, weights, weights)
+
+
+def _added(formulas: Iterable[Formula]) -> Formula:
+    return Formula.of_tree(t.add([formula.tree for formula in formulas]))
+
+
+def _times(*factors: Formula) -> Formula:
+    return Formula.of_tree(t.multiply([factor.tree for factor in factors]))
+
+
+def _minus(first: Formula, *others: Formula) -> Formula:
+    return _added([first, *(_times(Formula("-1"), other) for other in others)])
+
+
+def _maximum(formulas: Iterable[Formula]) -> Formula:
+    return Formula.of_tree(t.call("Max", [formula.tree for formula in formulas]))
+
+
+def _total(rows: Iterable[Row], names: Sequence[str]) -> Formula:
+    return _added(_times(row.count, row.amounts[name]) for row in rows for name in names if name in row.amounts)

@@ -17,6 +17,7 @@ from tfcost.formula import tree as t
 
 _REGIMES: tuple[tuple[str, ...], ...] = ((), ("n >= d",), ("n >> d",))
 _ALWAYS = ("h_kv <= h", "h <= d")
+_PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k")
 _WIDTH = "d = h*d_h"
 
 
@@ -26,9 +27,11 @@ def class_of(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, in
     `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d.
     """
     formula = _rewritten(formula, values, fixed, {"d_h": "d/h", "f": "4*d"})
+    within = (f"{name} <= n" for name in _PARTS_OF_A_SEQUENCE if values.get(name, values["n"]) < values["n"])
+    implied = (*_ALWAYS, *within)
     for texts in _REGIMES:
         try:
-            return theta(formula, Regime.of(*texts, implied=_ALWAYS))
+            return theta(formula, Regime.of(*texts, implied=implied))
         except Undecided:
             continue
     return None
@@ -43,6 +46,16 @@ def shown_form(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, 
     again = readable(Formula.of_tree(decided), model_regime(values), collect=True)
     conditions = [found.regime, again.regime, "sizes like these, where this is the largest of several terms"]
     return Readable(again.formula, ", ".join(dict.fromkeys(filter(None, conditions))))
+
+
+def along_n(formula: Formula, values: Mapping[str, int]) -> Formula:
+    """`formula` as a function of n: m follows n where they are equal."""
+    return formula.substitute({"m": "n"}) if values.get("m") == values["n"] and "m" in formula.symbols else formula
+
+
+def with_hidden_width(formula: Formula, values: Mapping[str, int]) -> Formula:
+    """`formula` with f written 4*d where that is its value: what the width of the model rules then shows as one."""
+    return formula.substitute({"f": "4*d"}) if "f" in formula.symbols and _holds("f", "4*d", values) else formula
 
 
 def model_regime(values: Mapping[str, int]) -> Regime:

@@ -10,10 +10,9 @@ from tfcost.analysis.crossover import Comparison, compare, compare_functions
 from tfcost.analysis.devices import Device
 from tfcost.analysis.predict import Prediction, predict
 from tfcost.analysis.query import Query
-from tfcost.analysis.shown import model_regime
+from tfcost.analysis.shown import along_n, model_regime
 from tfcost.book import Book
 from tfcost.errors import UserError
-from tfcost.formula import Formula
 
 COMPARED = ("matmul_flops", "scalar_flops", "algorithmic_flops", "issued_bytes", "unique_bytes", "peak_bytes")
 """The quantities that a comparison shows, in this order."""
@@ -100,8 +99,3 @@ def _seconds(one: Answer, device: Device) -> Callable[[int], float]:
     values = dict(one.query.values)
     followers = ["n", "m"] if values["m"] == values["n"] else ["n"]
     return lambda n: predict(one.cost, values | dict.fromkeys(followers, n), device, one.query.dtype).seconds
-
-
-def along_n(formula: Formula, values: Mapping[str, int]) -> Formula:
-    """`formula` as a function of n: m follows n where they are equal."""
-    return formula.substitute({"m": "n"}) if values.get("m") == values["n"] and "m" in formula.symbols else formula

@@ -190,4 +190,5 @@ def _composition(traces: Mapping[str, PassTrace], pass_: str, terms: _Terms) -> 
         return {name: Formula.of(terms.peak(candidates)) for name, candidates in traces["backward"].extra.items()}
     trace = traces["forward"]
     above = (sp.expand(peak - trace.given_bytes) for peak in trace.peak)
-    return {"given_bytes": terms.formula(trace.given_bytes), "local_bytes": Formula.of(terms.peak(above))}
+    given = {"given_bytes": trace.given_bytes, "input_bytes": trace.input_bytes}
+    return {**{name: terms.formula(size) for name, size in given.items()}, "local_bytes": Formula.of(terms.peak(above))}

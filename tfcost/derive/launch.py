@@ -1,4 +1,160 @@
+"""Catches Triton launches inside traced code: the kernel's IR is walked with the launch's own symbolic arguments.
+
+While `intercept_launches` is active no kernel runs. Each launch becomes records in the tracer, one per source line of
+the kernel and kind of work, so that a torch launcher and its kernels are one cost.
+"""
+
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+import torch
+
+from tfcost.derive.errors import DerivationError
+from tfcost.derive.labels import Label, current_label
+from tfcost.derive.tracer import Record, Tracer
+
+if TYPE_CHECKING:
+    from tfcost.derive.ttir.kernel_cost import Event
+
+_POINTEES = {
+    torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16", torch.int64: "i64",
+    torch.int32: "i32", torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8", torch.bool: "i1",
+}  # fmt: skip
+_AMOUNT_OF = {"dot": "matmul_flops", "scalar": "scalar_flops", "load": "read_bytes", "store": "write_bytes"}
+
+
 @contextmanager
-def intercept_launches(tracer):
-    yield
+def intercept_launches(tracer: Tracer) -> Iterator[None]:
+    """Files every `kernel[grid](...)` of the block in `tracer`. Without Triton there is nothing to catch."""
+    try:
+        from triton.runtime.autotuner import Autotuner
+        from triton.runtime.jit import JITFunction
+    except ImportError:
+        yield
+        return
+
+    def launch(kernel: Any, *args: Any, grid: Any, warmup: bool = False, **kwargs: Any) -> None:
+        _file_launch(tracer, kernel, args, grid, kwargs)
+
+    def first_configuration(tuner: Any, *args: Any, **kwargs: Any) -> None:
+        tracer.notes.append(f"autotuned: {tuner.configs[0]} of {len(tuner.configs)} configurations is derived")
+        tuner.fn.run(*args, **{**tuner.configs[0].all_kwargs(), **kwargs})
+
+    run, tune = JITFunction.run, Autotuner.run
+    JITFunction.run, Autotuner.run = launch, first_configuration
+    try:
+        yield
+    finally:
+        JITFunction.run, Autotuner.run = run, tune
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A launch's arguments, sorted by what the compiler and the walk each need of them."""
+
+    signature: dict[str, str]
+    constexprs: dict[str, Any]
+    arguments: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+
+
+def _file_launch(tracer: Tracer, kernel: Any, args: tuple[Any, ...], grid: Any, kwargs: dict[str, Any]) -> None:
+    from tfcost.derive.offline import ttir_text
+    from tfcost.derive.ttir.walk import walk_kernel
+
+    label = current_label()
+    values = dict(zip(kernel.arg_names, args, strict=False))
+    values |= {name: value for name, value in kwargs.items() if name in kernel.arg_names}
+    for parameter in kernel.params:
+        if parameter.name not in values:
+            if not parameter.has_default:
+                raise DerivationError(f"{label.location}: {kernel.fn.__name__} is launched without '{parameter.name}'")
+            values[parameter.name] = parameter.default
+    bound = _bind(tracer, kernel, values, label)
+    extents = grid(values) if callable(grid) else grid
+    size = [tracer.sizes.expr(extent) for extent in (*extents, 1, 1)[:3]]
+    text = ttir_text(kernel, bound.signature, bound.constexprs, num_warps=kwargs.get("num_warps", 4),
+                     num_stages=kwargs.get("num_stages", 3))  # fmt: skip
+    cost = walk_kernel(text, bound.arguments, (size[0], size[1], size[2]))
+    tracer.launched = True
+    tracer.memory.sweep()
+    tracer.memory.note()
+    tracer.notes += cost.notes
+    tracer.sram_bytes.append(sp.Integer(cost.sram_bytes))
+    number = sum(record.launch != "" and record.launches > 0 for record in tracer.records)
+    for record in _records(f"{cost.kernel}#{number}", label.step or cost.kernel, cost.events):
+        tracer.file(record)
+    _touch(tracer, bound.tensors, cost.events)
+
+
+def _bind(tracer: Tracer, kernel: Any, values: Mapping[str, Any], label: Label) -> _Bound:
+    """Numbers equal to 1 and None become constants, as in a real launch."""
+    from tfcost.derive.ttir.arguments import Pointer
+
+    bound = _Bound({}, {}, {}, {})
+    for parameter in kernel.params:
+        name, value = parameter.name, values[parameter.name]
+        if parameter.is_constexpr or value is None or (isinstance(value, int) and value == 1):
+            bound.signature[name], bound.constexprs[name] = "constexpr", value
+        elif isinstance(value, torch.Tensor):
+            if value.dtype not in _POINTEES:
+                raise DerivationError(f"{label.location}: {kernel.fn.__name__}: '{name}' points to {value.dtype}")
+            bound.signature[name], bound.arguments[name] = f"*{_POINTEES[value.dtype]}", Pointer()
+            bound.tensors[name] = value
+        elif isinstance(value, int | torch.SymInt):
+            bound.signature[name], bound.arguments[name] = "i32", tracer.sizes.expr(value)
+        elif isinstance(value, float | torch.SymFloat):
+            bound.signature[name], bound.arguments[name] = "fp32", None
+        elif hasattr(value, "block_shape") and hasattr(value, "base"):
+            _bind_descriptor(tracer, name, value, bound)
+        else:
+            kind = type(value).__name__
+            raise DerivationError(f"{label.location}: {kernel.fn.__name__}: '{name}' is {kind}, which no rule covers")
+    return bound
+
+
+def _bind_descriptor(tracer: Tracer, name: str, value: Any, bound: _Bound) -> None:
+    from tfcost.derive.ttir.arguments import Descriptor
+
+    block = ",".join(map(str, value.block_shape))
+    bound.signature[name] = f"tensordesc<{_POINTEES[value.base.dtype]}[{block}]>"
+    bound.arguments[name] = Descriptor(tuple(tracer.sizes.expr(extent) for extent in value.shape))
+    bound.tensors[name] = value.base
+
+
+def _records(launch: str, step: str, events: tuple["Event", ...]) -> list[Record]:
+    """One record per source line and kind; the first of a launch carries the start of the kernel."""
+    zero = sp.Integer(0)
+    groups: dict[tuple[str, int, str], Record] = {}
+    for event in events:
+        operation = event.operation
+        key = (event.path, event.line, operation)
+        empty = Record(Label(step, event.path, event.line), operation, zero, zero, zero, zero, launch, 0, event.note)
+        record = groups.get(key, empty)
+        # An atomic reads and writes what it touches.
+        for name in ("read_bytes", "write_bytes") if event.kind == "atomic" else (_AMOUNT_OF[event.kind],):
+            record = replace(record, **{name: sp.expand(getattr(record, name) + event.amount)})
+        groups[key] = record
+    found = list(groups.values())
+    return [replace(record, launches=int(position == 0)) for position, record in enumerate(found)]
+
+
+def _touch(tracer: Tracer, tensors: Mapping[str, torch.Tensor], events: tuple["Event", ...]) -> None:
+    """Counts the tensors a kernel reads and writes towards the run's unique bytes, each as a whole: an upper bound
+    where a kernel skips parts of one."""
+    kinds: dict[str, set[str]] = {}
+    for event in events:
+        if event.kind in ("load", "store", "atomic"):
+            names = [event.tensor_argument] if event.tensor_argument else list(tensors)
+            for name in names:
+                kinds.setdefault(name, set()).add(event.kind)
+    for name, found in kinds.items():
+        tensor = tensors[name]
+        size = sp.Mul(*(tracer.sizes.expr(extent) for extent in tensor.shape)) * tracer.sizes.element_bytes(tensor)
+        if found & {"load", "atomic"}:
+            tracer.touch_read(tensor, lambda _, size=size: size)
+        if found & {"store", "atomic"}:
+            tracer.touch_write(tensor, size)

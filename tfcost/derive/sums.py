@@ -12,6 +12,7 @@ from tfcost.derive.integers.lattice import maximum
 from tfcost.derive.integers.poly import Poly, Var
 from tfcost.derive.integers.prove import is_nonnegative
 from tfcost.derive.integers.rewrite import rewrite
+from tfcost.derive.integers.simplify import simplified
 from tfcost.derive.integers.summation import NoClosedForm, sum_range
 
 __all__ = ["NoClosedForm", "canonical", "sum_over", "sum_over_range"]
@@ -23,7 +24,7 @@ def sum_over(body: sp.Expr, symbol: sp.Symbol, low: sp.Expr, high: sp.Expr) -> s
     Raises `NoClosedForm`, or `NotAnInteger` for an expression outside the grammar.
     """
     start, stop = from_sympy(low), from_sympy(high)
-    return to_sympy(sum_over_range(from_sympy(body), from_sympy(symbol), start, stop))
+    return to_sympy(simplified(sum_over_range(from_sympy(body), from_sympy(symbol), start, stop)))
 
 
 def sum_over_range(body: Poly, symbol: Poly, low: Poly, high: Poly) -> Poly:
@@ -38,4 +39,4 @@ def sum_over_range(body: Poly, symbol: Poly, low: Poly, high: Poly) -> Poly:
 
 def canonical(expr: sp.Expr) -> sp.Expr:
     """`expr` rewritten by what is known of its integer symbols: Min(64*ceiling(n/64), n) becomes n."""
-    return to_sympy(from_sympy(expr))
+    return to_sympy(simplified(from_sympy(expr)))

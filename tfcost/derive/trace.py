@@ -43,6 +43,7 @@ class PassTrace:
     provenance: str = "traced"
     any_width: bool = True
     given_bytes: sp.Expr = ZERO
+    input_bytes: sp.Expr = ZERO
     extra: dict[str, tuple[sp.Expr, ...]] = field(default_factory=dict)
 
 
@@ -182,4 +183,5 @@ def _finish(
         provenance="ttir" if tracer.launched else "traced",
         any_width=not (tracer.launched or tracer.converted),
         given_bytes=tracer.given_bytes,
+        input_bytes=tracer.memory.storage_bytes(arguments["x"]) if "x" in arguments else ZERO,
     )

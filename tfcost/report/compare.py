@@ -10,7 +10,7 @@ from tfcost.quantities import QUANTITIES
 from tfcost.report.document import answer_document, header, used_symbols
 from tfcost.report.page import Amount, Cell, Code, Page, Report, Table
 from tfcost.report.records import quantity_records
-from tfcost.report.words import class_cell, condition, options_text, sizes_line
+from tfcost.report.words import class_cell, conditions, options_text, sizes_line
 
 _COLUMNS = ("technique", "value", "class", "formula")
 _TOTALS = ("matmul_flops", "issued_bytes", "peak_bytes")  # what is shown of the scopes after the first
@@ -45,19 +45,11 @@ def _tables(scope: SideBySide, quantities: Sequence[str], device: Device, exact:
 
 def _quantity_table(scope: SideBySide, quantity: str, exact: bool) -> Table:
     smallest = scope.smallest(quantity)
-    rows, notes = [], []
-    for answer in scope.answers:
-        name = answer.query.technique
-        if quantity in answer.quantities:
-            entry = answer.quantities[quantity]
-            rows.append(_row(name, entry, name in smallest, exact))
-            notes += condition(name, entry) if not exact else []
-    return Table(
-        f"{scope.scope}: {QUANTITIES[quantity].label}",
-        _COLUMNS,
-        tuple(rows),
-        (*_sentences(scope, quantity), *dict.fromkeys(notes)),
-    )
+    entries = {one.query.technique: one.quantities[quantity] for one in scope.answers if quantity in one.quantities}
+    rows = tuple(_row(name, entry, name in smallest, exact) for name, entry in entries.items())
+    notes = [] if exact else conditions(entries.items())
+    title = f"{scope.scope}: {QUANTITIES[quantity].label}"
+    return Table(title, _COLUMNS, rows, (*_sentences(scope, quantity), *notes))
 
 
 def _row(name: str, entry: Evaluated, best: bool, exact: bool) -> tuple[Cell, ...]:

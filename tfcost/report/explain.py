@@ -10,7 +10,7 @@ from tfcost.cost import Operation
 from tfcost.report.document import answer_document, evaluated_document, header, used_symbols
 from tfcost.report.page import Amount, Cell, Code, Page, Report, Table
 from tfcost.report.records import quantity_records
-from tfcost.report.words import class_cell, condition, options_text, sizes_line
+from tfcost.report.words import class_cell, conditions, options_text, sizes_line
 
 _STEP_COLUMNS = ("operation", "value", "formula or source line")
 _TOTAL_COLUMNS = ("quantity", "value", "class", "formula")
@@ -74,15 +74,13 @@ def _quantity_rows(entries: Iterable[Evaluated], exact: bool) -> list[tuple[Cell
 
 def _total_table(answer: Answer, exact: bool) -> Table:
     rows: list[tuple[Cell, ...]] = []
-    notes = []
     for entry in answer.quantities.values():
-        label = entry.kind.label
         formula = entry.exact if exact else entry.formula
-        rows.append((label, Amount(entry.value, entry.kind.unit), class_cell(entry.theta), formula))
-        if entry.shown_under and not exact:
-            notes += [*condition(label, entry), f"{label}, exact: {entry.exact.text}"]
-        if entry.note:
-            notes.append(f"{label}: {entry.note}")
+        amount = Amount(entry.value, entry.kind.unit)
+        rows.append((entry.kind.label, amount, class_cell(entry.theta), formula))
+    entries = answer.quantities.values()
+    notes = [] if exact else conditions((entry.kind.label, entry) for entry in entries)
+    notes += [f"{entry.kind.label}: {entry.note}" for entry in entries if entry.note]
     return Table("Total", _TOTAL_COLUMNS, tuple(rows), tuple(notes))
 
 

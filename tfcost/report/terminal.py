@@ -37,8 +37,9 @@ class TerminalWriter:
         for table in page.tables:
             self._table(table, [other for other in page.tables if other.columns == table.columns], shown)
             shown = table.columns
-        for note in page.notes:
+        if page.notes:
             self._lines("")
+        for note in page.notes:
             self._lines(note)
         if any(_is_best(cell) for table in page.tables for row in table.rows for cell in row):
             self._lines("")

@@ -1,6 +1,6 @@
 """Words and cells that several reports share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tfcost.analysis.answer import Answer, Evaluated
 from tfcost.analysis.theta import Theta
@@ -24,6 +24,10 @@ def class_cell(theta: Theta | None) -> Cell:
     return Class(theta.formula) if theta else "open"
 
 
-def condition(name: str, entry: Evaluated) -> list[str]:
-    """What the shown formula supposes, if anything, as a note about `name`."""
-    return [f"{name}: the formula shown holds for {entry.shown_under}"] if entry.shown_under else []
+def conditions(entries: Iterable[tuple[str, Evaluated]]) -> list[str]:
+    """What the shown formulas suppose, as notes: the names of those that suppose the same are told together."""
+    names: dict[str, list[str]] = {}
+    for name, entry in entries:
+        if entry.shown_under:
+            names.setdefault(entry.shown_under, []).append(name)
+    return [f"{', '.join(holders)}: the formula shown holds for {what}" for what, holders in names.items()]

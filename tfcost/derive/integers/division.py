@@ -96,17 +96,25 @@ def _merge_inner_floor(top: Poly) -> tuple[Poly, Poly] | None:
 
 
 def _drop_small_part(rest: Poly, divisor: int) -> Poly:
-    """floor((g*x + s)/(g*q)) = floor(x/q) where 0 <= s < g; bounded variables such as lane numbers make s."""
+    """floor(rest / divisor), bounded variables such as lane numbers left out where they cannot matter."""
     if any(var.upper is not None for var in rest.variables):
         if is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest):
             return ZERO
         for factor in sorted({abs(int(value)) for monomial, value in rest if monomial}, reverse=True):
-            if factor > 1 and divisor % factor == 0:
-                large = Poly({m: value for m, value in rest if m and value % factor == 0})
-                small = rest - large
-                if is_nonnegative(small) and is_nonnegative(factor - 1 - small):
-                    return _by_number(large * Fraction(1, factor), divisor // factor)
+            large = _without_small_part(rest, factor) if divisor % factor == 0 else rest
+            if large != rest:
+                return _by_number(large, divisor)
     return Poly.of(Floor(rest, as_poly(divisor)))
+
+
+def _without_small_part(poly: Poly, factor: int) -> Poly:
+    """factor*x for factor*x + s with 0 <= s < factor: both have the same floor over a multiple of the factor."""
+    if factor > 1:
+        large = Poly({m: value for m, value in poly if m and value % factor == 0})
+        small = poly - large
+        if large.terms and is_nonnegative(small) and is_nonnegative(factor - 1 - small):
+            return large
+    return poly
 
 
 @lru_cache(maxsize=100_000)
@@ -121,11 +129,11 @@ def _by_expression(top: Poly, divisor: Poly) -> Poly:
     if not rest.terms or (is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest)):
         return whole
     if not rest.is_constant and _leading_coefficient(rest) < 0:
-        return whole - _by_expression(divisor - 1 - rest, divisor)
+        return whole - 1 - _by_expression(-rest - 1, divisor)
     merged = _merge_inner_floor(rest)
     if merged is not None:
         return whole + floor_div(merged[0], merged[1] * divisor)
-    rest, divisor = _cancel_common_factor(rest, divisor)
+    rest, divisor = _cancel_common_factor(_without_small_part(rest, int(divisor.content())), divisor)
     if divisor.is_constant:
         return whole + floor_div(rest, divisor)
     return whole + Poly.of(Floor(rest, divisor))

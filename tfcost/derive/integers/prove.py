@@ -55,8 +55,7 @@ def _split_extreme(poly: Poly, slack: bool) -> bool | None:
 def _relax_floor(poly: Poly, slack: bool) -> bool | None:
     """floor(N/q) lies between (N - q + 1)/q and N/q."""
     floors = [atom for atom in poly.atoms if isinstance(atom, Floor)]
-    # Floors of sizes alone last: bounds of variables may bring the same floor in and cancel it.
-    for atom in sorted(floors, key=lambda floor: all(var.depth == 0 for var in floor.variables)):
+    for atom in sorted(floors, key=_relaxation_order):
         parts = poly.split(atom)
         if parts is None:
             continue
@@ -64,11 +63,30 @@ def _relax_floor(poly: Poly, slack: bool) -> bool | None:
         direction = sign(cofactor)
         if direction == 0:
             continue
-        bound = atom.numerator if direction < 0 else atom.numerator - atom.divisor + 1
-        if atom.divisor.is_constant:
-            return _exceeds(cofactor * bound * Fraction(1, int(atom.divisor.constant)) + rest, slack)
-        return _exceeds(cofactor * bound + rest * atom.divisor, slack=False)
+        if not atom.divisor.is_constant:
+            bound = atom.numerator if direction < 0 else atom.numerator - atom.divisor + 1
+            return _exceeds(cofactor * bound + rest * atom.divisor, slack=False)
+        top, divisor = _through_finer_floor(atom, floors)
+        bound = top if direction < 0 else top - (divisor - 1)
+        return _exceeds(cofactor * bound * Fraction(1, divisor) + rest, slack)
     return None
+
+
+def _relaxation_order(atom: Floor) -> tuple[bool, int]:
+    """Floors of sizes alone last: bounds of variables may bring the same floor in and cancel it. Coarse ones first."""
+    divisor = int(atom.divisor.constant) if atom.divisor.is_constant else 0
+    return all(var.depth == 0 for var in atom.variables), -divisor
+
+
+def _through_finer_floor(atom: Floor, floors: list[Floor]) -> tuple[Poly, int]:
+    """(numerator, divisor) of a floor, in terms of a finer floor beside it: floor(x/96) is floor(floor(x/32)/3)."""
+    divisor = int(atom.divisor.constant)
+    for other in floors:
+        finer = int(other.divisor.constant) if other.divisor.is_constant else divisor
+        shift = atom.numerator - other.numerator
+        if finer < divisor and divisor % finer == 0 and shift.is_constant and shift.constant % finer == 0:
+            return Poly.of(other) + int(shift.constant) // finer, divisor // finer
+    return atom.numerator, divisor
 
 
 def _bound_variable(poly: Poly, slack: bool) -> bool | None:

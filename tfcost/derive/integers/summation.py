@@ -50,10 +50,16 @@ def _sum_term(term: Poly, var: Var, low: Poly, high: Poly) -> Poly:
     telescoped = _telescope(term, var, low, high)
     if telescoped is not None:
         return telescoped
+    floors = [atom for atom in atoms if isinstance(atom, Floor)]
+    # var // columns and var % columns count two axes: taken apart before anything splits the range.
+    axes = _sum_blockwise(term, var, low, high, [atom for atom in floors if _counts_an_axis(atom, low, high)])
+    if axes is not None:
+        return axes
     split = _best_split(atoms, var, low, high)
     if split is not None:
         return _sum_pieces(term, var, low, high, *split)
-    return _sum_floors(term, var, low, high, [atom for atom in atoms if isinstance(atom, Floor)])
+    blocks = _sum_blockwise(term, var, low, high, floors)
+    return blocks if blocks is not None else _sum_residues(term, var, low, high, floors)
 
 
 def _nested_atoms(poly: Poly) -> list[Atom]:
@@ -214,14 +220,20 @@ def _sum_pieces(
     return total
 
 
-def _sum_floors(term: Poly, var: Var, low: Poly, high: Poly, floors: list[Floor]) -> Poly:
+def _counts_an_axis(atom: Floor, low: Poly, high: Poly) -> bool:
+    """Whether the range is a whole number of the floor's blocks, or a symbolic one, as when two axes share a counter."""
+    return not atom.divisor.is_constant or (not low.terms and high == floor_div(high, atom.divisor) * atom.divisor)
+
+
+def _sum_blockwise(term: Poly, var: Var, low: Poly, high: Poly, floors: list[Floor]) -> Poly | None:
+    """The sum by the blocks on which one of the floors is constant; None if no floor allows it."""
     for atom in floors:
         inner = atom.numerator.affine(var)
         if inner is not None and var not in atom.divisor.variables and inner[0] in (ONE, -ONE):
             total = _sum_blocks(term, var, low, high, atom, inner[0], inner[1])
             if total is not None:
                 return total
-    return _sum_residues(term, var, low, high, floors)
+    return None
 
 
 def _sum_blocks(
@@ -233,25 +245,28 @@ def _sum_blocks(
     """
     divisor = atom.divisor
     start, stop = (low + offset, high + offset) if direction == ONE else (offset - high + 1, offset - low + 1)
-    last = floor_div(stop, divisor)
-    block = Var(var.name + ".block", floor_div(start, divisor), last, var.depth)
+    first, last = floor_div(start, divisor), floor_div(stop, divisor)
     place = Var(var.name + ".place", 0, divisor - 1, var.depth)
-    x = Poly.of(block) * divisor + Poly.of(place)
-    body = rewrite(term, {atom: Poly.of(block), var: (x - offset) * direction})
-    if all(isinstance(inner, Var) for inner in _nested_atoms(body) if not {block, place}.isdisjoint(inner.variables)):
-        return _block_polynomial(body, block, place, divisor, stop) - _block_polynomial(
-            body, block, place, divisor, start
-        )
+
+    def within(block: Poly, place: Var) -> Poly:
+        x = block * divisor + Poly.of(place)
+        return rewrite(term, {atom: block, var: (x - offset) * direction})
+
+    any_block = Var(var.name + ".block", first, last, var.depth)
+    body = within(Poly.of(any_block), place)
+    moving = (inner for inner in _nested_atoms(body) if not {any_block, place}.isdisjoint(inner.variables))
+    if all(isinstance(inner, Var) for inner in moving):
+        before = _block_polynomial(body, any_block, place, divisor, start)
+        return _block_polynomial(body, any_block, place, divisor, stop) - before
     if start.terms:
         return None
-    whole_block = Var(block.name, 0, last - 1, var.depth)
-    whole = sum_range(rewrite(sum_range(body, place, 0, divisor), {block: Poly.of(whole_block)}), whole_block, 0, last)
+    block = Var(any_block.name, ZERO, last - 1, var.depth)
+    total = sum_range(sum_range(within(Poly.of(block), place), place, 0, divisor), block, 0, last)
     left = stop - last * divisor
-    if not left.terms:
-        return whole
-    tail_place = Var(place.name, 0, left - 1, var.depth)
-    tail = rewrite(term, {atom: last, var: (last * divisor + Poly.of(tail_place) - offset) * direction})
-    return whole + sum_range(tail, tail_place, 0, left)
+    if left.terms:
+        place = Var(place.name, 0, left - 1, var.depth)
+        total = total + sum_range(within(last, place), place, 0, left)
+    return total
 
 
 def _block_polynomial(body: Poly, block: Var, place: Var, divisor: Poly, stop: Poly) -> Poly:

@@ -9,6 +9,7 @@ from functools import cached_property
 from tfcost.derive.integers.lattice import minimum
 from tfcost.derive.integers.poly import ZERO, Poly, Var
 from tfcost.derive.integers.rewrite import rewrite
+from tfcost.derive.integers.simplify import simplified
 from tfcost.derive.integers.summation import sum_range
 from tfcost.derive.sums import sum_over_range
 from tfcost.derive.ttir.loops import Loop
@@ -33,7 +34,7 @@ class Totals:
         """The sum of `body` over the trips of `loops` (outermost first) and the grid. Raises `NoClosedForm`."""
         key = (body, loops)
         if key not in self._done:
-            self._done[key] = self._sum(body, loops)
+            self._done[key] = simplified(self._sum(body, loops))
         return self._done[key]
 
     def _sum(self, body: Poly, loops: tuple[Loop, ...]) -> Poly:

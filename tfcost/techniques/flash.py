@@ -1,0 +1,53 @@
+"""FlashAttention: exact attention in one Triton kernel per pass, tile by tile, the n×m scores never in memory.
+
+The kernels and their launcher are in `kernels/flash`; costs are read from their IR, one set per head width, because
+the tile sizes depend on it (Dao 2023, arXiv 2307.08691).
+"""
+
+from collections.abc import Iterator
+
+from tfcost_kernels.flash import flash_attention
+from torch import Tensor
+
+from tfcost.derive.technique import Claim, Option, Technique, Variant
+from tfcost.formula import Formula
+from tfcost.steps import step
+from tfcost.techniques import masks, standard
+from tfcost.techniques.variants import Setting, attention_variants
+
+# Head widths that models use; the kernels know more (`tfcost_kernels.flash.tiles`).
+HEAD_WIDTHS = (64, 128)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool = False) -> Tensor:
+    """softmax(QKᵀ/√d_h)V. q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h]; returns [b, h, n, d_h]."""
+    with step("attention kernel"):
+        return flash_attention(q, k, v, causal=causal)
+
+
+def _variants() -> Iterator[Variant]:
+    for width in HEAD_WIDTHS:
+        for causal in (False, True):
+            yield from attention_variants(
+                attention,
+                Setting({"causal": causal}, fixed={"d_h": width}),
+                {"causal": causal},
+                predicate=masks.causal if causal else None,
+                reference=standard.attention,
+                dtypes=("bfloat16", "float16"),
+            )
+
+
+TECHNIQUE = Technique(
+    name="flash",
+    title="FlashAttention",
+    section="2.1",
+    implementation="triton",
+    summary="Exact attention with online softmax: tiles of Q stay on chip while K and V stream past.",
+    options={"causal": Option((False, True), False, "queries see no later keys; tiles above the diagonal are skipped")},
+    claims=(
+        Claim("2.1", "time", Formula("n**2*d + n*d**2"), "time O(n²d + nd²), the same as standard attention"),
+        Claim("2.1", "space", Formula("n*d"), "space O(nd), no n×n matrix"),
+    ),
+    variants=_variants,
+)
