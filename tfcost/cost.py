@@ -66,7 +66,7 @@ class Cost:
     fixed: Mapping[str, int]
     symbols: tuple[str, ...]
     quantities: Mapping[str, Quantity]
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     operations: Sequence[Operation]
     assumptions: tuple[str, ...] = ()
     workspace: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from tfcost.analysis.query import Query
 from tfcost.analysis.shown import class_of, shown_form
@@ -40,16 +41,23 @@ class EvaluatedStep:
     quantities: Mapping[str, Evaluated]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What one technique costs at one query. `time` and `space` are classes: of all arithmetic, of peak memory."""
 
     query: Query
     cost: Cost
     quantities: Mapping[str, Evaluated]
-    steps: tuple[EvaluatedStep, ...]
     time: Theta | None
     space: Theta | None
+
+    @cached_property
+    def steps(self) -> tuple[EvaluatedStep, ...]:
+        """The steps, evaluated when they are asked for."""
+        values, fixed = self.query.values, self.cost.fixed
+        return tuple(
+            EvaluatedStep(step.name, amounts_as_quantities(step.amounts, values, fixed)) for step in self.cost.steps
+        )
 
 
 def answer(query: Query, book: Book) -> Answer:
@@ -74,9 +82,6 @@ def answer(query: Query, book: Book) -> Answer:
         query,
         cost,
         quantities,
-        steps=tuple(
-            EvaluatedStep(step.name, amounts_as_quantities(step.amounts, values, cost.fixed)) for step in cost.steps
-        ),
         time=time_class([entry.exact for name, entry in quantities.items() if name in TIME], values, cost.fixed),
         space=peak.theta if peak else None,
     )
@@ -120,7 +125,8 @@ def evaluate(
     note: str = "",
 ) -> Evaluated:
     """The quantity `name` with the formula `exact` at `values`; `readable` is a simpler one that holds for
-    `readable_under`."""
+    `readable_under`.
+    """
     shown = shown_form(readable or exact, values, fixed)
     return Evaluated(
         kind=QUANTITIES[name],

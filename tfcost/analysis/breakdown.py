@@ -23,12 +23,23 @@ from tfcost.formula import tree as t
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A step, or a sum of steps, in one quantity: what one execution costs, how often it is done, and all together."""
+    """A step, or a sum of steps, in one quantity: what one execution costs, how often it is done, and what all of them
+    cost together: their `value`, its `share` of the model's, their class.
+    """
 
     each: Evaluated
     count: Formula
-    total: Evaluated
+    value: int | Fraction
     share: Fraction
+    theta: Theta | None
+
+    @property
+    def total(self) -> Evaluated:
+        """All executions together."""
+        if self.count == ONE:
+            return self.each
+        exact, formula = times(self.count, self.each.exact), _product(self.count, self.each.formula)
+        return replace(self.each, exact=exact, formula=formula, value=self.value, theta=self.theta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,8 @@ class PartView:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Which term of `quantity` is the largest at the model's sizes, at one `scope` ("layer" or "model"), and where
-    along n that changes."""
+    along n that changes.
+    """
 
     scope: str
     quantity: str
@@ -119,24 +131,15 @@ def _entries(rows: Sequence[Row], totals: Mapping[str, Evaluated], values: Mappi
         formulas = [amount for row in rows for amount in added_amounts(name, row.amounts)]
         if formulas:
             each = evaluate(name, total(formulas), values, fixed={})
-            whole = _times(rows[0].count, each, values)
-            share = Fraction(whole.value) / totals[name].value if totals[name].value else Fraction(0)
-            entries[name] = Entry(each, rows[0].count, whole, share)
+            value = each.value * rows[0].count.evaluate(values)
+            share = Fraction(value) / totals[name].value if totals[name].value else Fraction(0)
+            entries[name] = Entry(each, rows[0].count, value, share, _class_of_all(rows[0].count, each.theta))
     return entries
 
 
-def _times(count: Formula, each: Evaluated, values: Mapping[str, int]) -> Evaluated:
-    """`each`, `count` times; its class grows by that factor, of which it does not depend."""
-    if count == ONE:
-        return each
-    grown = each.theta and replace(each.theta, formula=_product(count, each.theta.formula), leading=None)
-    return replace(
-        each,
-        exact=times(count, each.exact),
-        formula=_product(count, each.formula),
-        value=each.value * count.evaluate(values),
-        theta=grown,
-    )
+def _class_of_all(count: Formula, theta: Theta | None) -> Theta | None:
+    """The class of `count` executions: the count does not depend on what the class depends on."""
+    return theta and replace(theta, formula=_product(count, theta.formula), leading=None)
 
 
 def _product(count: Formula, formula: Formula) -> Formula:

@@ -88,7 +88,8 @@ def _widths(given: Mapping[str, int]) -> _Widths:
 
 def offered_options(record: TechniqueRecord, scope: str) -> dict[str, Option]:
     """The options of a technique at `scope`: those it declares, and what else tells its costs there apart (a block's
-    norm, a transformer's part), with the plainest value as the default."""
+    norm, a transformer's part), with the plainest value as the default.
+    """
     offered = dict(record.options)
     seen: dict[str, dict[OptionValue, None]] = {}
     for cost in record.costs:
@@ -103,7 +104,8 @@ def offered_options(record: TechniqueRecord, scope: str) -> dict[str, Option]:
 
 def choose_options(offered: Mapping[str, Option], texts: Mapping[str, str], technique: str) -> dict[str, OptionValue]:
     """The defaults of the `offered` options, replaced by those of `texts` that are among them. UserError for a wrong
-    value."""
+    value.
+    """
     chosen = {name: option.default for name, option in offered.items()}
     for name, text in texts.items():
         if name in offered:

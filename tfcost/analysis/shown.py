@@ -68,7 +68,8 @@ def _rewritten(
     formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int], more: Mapping[str, str]
 ) -> Formula:
     """`formula` in fewer symbols: m = n and h_kv = h, h = d/d_h where d_h is fixed, and `more` definitions, each only
-    where it holds at `values`."""
+    where it holds at `values`.
+    """
     definitions = {"m": "n", "h_kv": "h"} | dict(more)
     if "d_h" in fixed:
         definitions["h"] = f"d/{fixed['d_h']}"

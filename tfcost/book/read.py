@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tfcost.book.field import Field
+from tfcost.book.lazy import LazyMapping
 from tfcost.book.record import SCHEMA_VERSION, Claim, Option, Provenance, TechniqueRecord
 from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
 from tfcost.errors import nearest
@@ -72,23 +73,28 @@ def _cost(entry: Field, technique: str, implementation: str, formula: ReadFormul
         fixed=_integers(entry.at("fixed")),
         symbols=entry.at("symbols").texts(),
         quantities=_quantities(entry.at("quantities"), formula),
-        steps=tuple(
-            Step(step.at("name").text(), _amounts(step.at("amounts"), formula)) for step in entry.at("steps").elements()
+        steps=entry.at("steps").lazily(
+            lambda step: Step(step.at("name").text(), _amounts(step.at("amounts"), formula))
         ),
         operations=entry.at("operations").lazily(lambda operation: _operation(operation, formula)),
         assumptions=entry.at("assumptions").texts(),
         workspace=entry.at("workspace").texts(),
-        composition={name: formula(value) for name, value in entry.get("composition", {}).items()},
+        composition=_composition(entry.get("composition", {}), formula),
     )
 
 
-def _quantities(entry: Field, formula: ReadFormula) -> dict[str, Quantity]:
+def _quantities(entry: Field, formula: ReadFormula) -> Mapping[str, Quantity]:
     """The quantities in the order of the one table, whatever their order in the file."""
-    found = {name: _quantity(value, formula) for name, value in entry.items()}
+    found = dict(entry.items())
     for name in found:
         if name not in QUANTITIES:
             raise entry.error(f"no quantity is called '{name}'{nearest(name, QUANTITIES)}")
-    return {name: found[name] for name in QUANTITIES if name in found}
+    return LazyMapping([name for name in QUANTITIES if name in found], lambda name: _quantity(found[name], formula))
+
+
+def _composition(entry: Field, formula: ReadFormula) -> Mapping[str, Formula]:
+    found = dict(entry.items())
+    return LazyMapping(list(found), lambda name: formula(found[name]))
 
 
 def _quantity(entry: Field, formula: ReadFormula) -> Quantity:

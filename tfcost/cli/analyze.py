@@ -31,9 +31,7 @@ def analyze(
     device = load_device(question.device or DEFAULT_DEVICE)
     model_config = load_config(config, _overrides(question), book.names)
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
-    report = analyze_report(
-        break_down(cost), model_config, predict_model(cost, device), exact=destination.verbose
-    )
+    report = analyze_report(break_down(cost), model_config, predict_model(cost, device), exact=destination.verbose)
     publish(report, destination)
 
 

@@ -34,9 +34,9 @@ class Question:
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="The device that times are predicted for.")
     ] = None
-    scope: Annotated[str | None, typer.Option("--scope", metavar="SCOPE", help="core, layer or block: show this one only.")] = (
-        None
-    )
+    scope: Annotated[
+        str | None, typer.Option("--scope", metavar="SCOPE", help="core, layer or block: show this one only.")
+    ] = None
     option: Annotated[
         list[str], typer.Option("--option", metavar="NAME=VALUE", help="A technique's own option: feature_map=relu.")
     ] = field(default_factory=list)

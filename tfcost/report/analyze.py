@@ -24,21 +24,37 @@ _WEIGHT_COLUMNS = ("part", "weights", "share", "formula")
 
 def analyze_report(model: Breakdown, config: ModelConfig, time: Prediction | None, exact: bool = False) -> Report:
     """The analysis of the model that `config` describes; `exact`: tables with exact formulas."""
-    cost, weights = model.cost, model.quantities["parameters"]
-    results = [_model_result(model, config, time), _layer_result(model, config)]
-    results += [_part_result(part, model, config) for part in model.parts]
-    document = header("analyze", cost.dtype, cost.values) | {
-        "model": cost.name,
-        "results": results,
-        "parameters": {"formula": weights.formula.text, "value": weights.value},
-        "dominance": [rule_document(rule) for rule in model.rules],
-    }
+    return Report(
+        page=lambda: _page(model, config, time, exact),
+        document=lambda: _document(model, config, time),
+        records=lambda: quantity_records(_results(model, config, time)),
+    )
+
+
+def _page(model: Breakdown, config: ModelConfig, time: Prediction | None, exact: bool) -> Page:
+    cost = model.cost
+    lines = (f"{cost.pass_}, {cost.dtype}, {_description(config)}", sizes_line(cost.values))
     tables = [_step_table(name, model, exact) for name in ADDITIVE if name in model.layer]
     tables += [_total_table(model, time, exact), _weights_table(model, config, exact)]
     notes = [sentence for rule in model.rules for sentence in rule_sentences(rule, cost.values["n"])]
     notes += [f"Assumes: {text}" for text in cost.assumptions] + [f"Workspace: {text}" for text in cost.workspace]
-    lines = (f"{cost.pass_}, {cost.dtype}, {_description(config)}", sizes_line(cost.values))
-    return Report(Page(cost.name, lines, tuple(tables), tuple(notes)), document, quantity_records(results))
+    return Page(cost.name, lines, tuple(tables), tuple(notes))
+
+
+def _document(model: Breakdown, config: ModelConfig, time: Prediction | None) -> dict[str, Any]:
+    weights = model.quantities["parameters"]
+    return header("analyze", model.cost.dtype, model.cost.values) | {
+        "model": model.cost.name,
+        "results": _results(model, config, time),
+        "parameters": {"formula": weights.formula.text, "value": weights.value},
+        "dominance": [rule_document(rule) for rule in model.rules],
+    }
+
+
+def _results(model: Breakdown, config: ModelConfig, time: Prediction | None) -> list[dict[str, Any]]:
+    """The whole model, one layer, and every part."""
+    parts = [_part_result(part, model, config) for part in model.parts]
+    return [_model_result(model, config, time), _layer_result(model, config), *parts]
 
 
 def _description(config: ModelConfig) -> str:
@@ -72,9 +88,9 @@ def _row(name: str, entry: Entry, exact: bool) -> tuple[Cell, ...]:
         name,
         entry.count.text,
         Amount(entry.each.value, unit),
-        Amount(entry.total.value, unit),
+        Amount(entry.value, unit),
         percent(entry.share),
-        class_cell(entry.total.theta),
+        class_cell(entry.theta),
         entry.each.exact if exact else entry.each.formula,
     )
 
@@ -113,9 +129,7 @@ def _weights(name: str, own: Evaluated, whole: Evaluated, exact: bool) -> tuple[
 
 def _model_result(model: Breakdown, config: ModelConfig, time: Prediction | None) -> dict[str, Any]:
     """The whole model, its steps with what all their executions cost."""
-    steps = [
-        _step(step.name, part.name, step.count, step.entries) for part in model.parts for step in part.steps
-    ]
+    steps = [_step(step.name, part.name, step.count, step.entries) for part in model.parts for step in part.steps]
     classes = {"time": model.time.text if model.time else None, "space": model.space.text if model.space else None}
     return _result(config.name, "model", model, config) | {
         "quantities": {name: evaluated_document(entry) for name, entry in model.quantities.items()},

@@ -18,23 +18,37 @@ _TOTALS = ("matmul_flops", "issued_bytes", "peak_bytes")  # what is shown of the
 
 def compare_report(scopes: Sequence[SideBySide], device: Device, exact: bool = False) -> Report:
     """The comparison at every scope in `scopes`, times predicted on `device`; `exact`: tables with exact formulas."""
+    return Report(
+        page=lambda: _page(scopes, device, exact),
+        document=lambda: _document(scopes),
+        records=lambda: quantity_records(_results(scopes)),
+    )
+
+
+def _page(scopes: Sequence[SideBySide], device: Device, exact: bool) -> Page:
     answers = [answer for scope in scopes for answer in scope.answers]
     first = answers[0].query
-    symbols = used_symbols(answers)
-    results = [answer_document(one, scope.times[one.query.technique]) for scope in scopes for one in scope.answers]
-    crossovers = [
-        entry for scope in scopes for meeting in scope.meetings for entry in _crossovers(meeting, scope.scope)
-    ]
-    document = header("compare", first.dtype, symbols) | {"results": results, "crossovers": crossovers}
-    by_name = {answer.query.technique: answer for answer in answers}
-    lines = (
-        f"{first.pass_}, {first.dtype}, {sizes_line(symbols)}",
-        *(f"{name}: {options_text(answer)}" for name, answer in by_name.items()),
-    )
+    options = dict.fromkeys(f"{one.query.technique}: {options_text(one)}" for one in answers)
+    lines = (f"{first.pass_}, {first.dtype}, {sizes_line(used_symbols(answers))}", *options)
     tables = _tables(scopes[0], COMPARED, device, exact)
     for scope in scopes[1:]:
         tables += _tables(scope, _TOTALS, device, exact)
-    return Report(Page(" vs ".join(by_name), lines, tuple(tables)), document, quantity_records(results))
+    return Page(" vs ".join(dict.fromkeys(one.query.technique for one in answers)), lines, tuple(tables))
+
+
+def _document(scopes: Sequence[SideBySide]) -> dict[str, Any]:
+    answers = [answer for scope in scopes for answer in scope.answers]
+    crossovers = [
+        entry for scope in scopes for meeting in scope.meetings for entry in _crossovers(meeting, scope.scope)
+    ]
+    return header("compare", answers[0].query.dtype, used_symbols(answers)) | {
+        "results": _results(scopes),
+        "crossovers": crossovers,
+    }
+
+
+def _results(scopes: Sequence[SideBySide]) -> list[dict[str, Any]]:
+    return [answer_document(one, scope.times[one.query.technique]) for scope in scopes for one in scope.answers]
 
 
 def _tables(scope: SideBySide, quantities: Sequence[str], device: Device, exact: bool) -> list[Table]:

@@ -21,7 +21,28 @@ def explain_report(
     answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedClaim], exact: bool = False
 ) -> Report:
     """The way from the code of one technique to its formulas; `exact`: tables with exact formulas."""
-    symbols = used_symbols([answer])
+    return Report(
+        page=lambda: _page(answer, record, claims, exact),
+        document=lambda: _document(answer, record, claims),
+        records=lambda: quantity_records([answer_document(answer)]),
+    )
+
+
+def _page(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedClaim], exact: bool) -> Page:
+    query = answer.query
+    return Page(
+        f"{record.title} ({record.technique}), section {record.section}",
+        (
+            record.summary,
+            f"{query.scope}, {query.pass_}, {query.dtype}, {options_text(answer)}",
+            sizes_line(used_symbols([answer])),
+        ),
+        (*_step_tables(answer, exact), _total_table(answer, exact), *_claims_tables(claims)),
+        tuple(_notes(answer, record)),
+    )
+
+
+def _document(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedClaim]) -> dict[str, Any]:
     result = answer_document(answer) | {"operations": [_operation(one, answer) for one in answer.cost.operations]}
     explanation = {
         "title": record.title,
@@ -31,18 +52,8 @@ def explain_report(
         "provenance": {"sources": dict(record.provenance.sources), "versions": dict(record.provenance.versions)},
         "claims": [_claim(claim) for claim in claims],
     }
-    document = header("explain", answer.query.dtype, symbols) | {"results": [result], "explanation": explanation}
-    page = Page(
-        f"{record.title} ({record.technique}), section {record.section}",
-        (
-            record.summary,
-            f"{answer.query.scope}, {answer.query.pass_}, {answer.query.dtype}, {options_text(answer)}",
-            sizes_line(symbols),
-        ),
-        (*_step_tables(answer, exact), _total_table(answer, exact), *_claims_tables(claims)),
-        tuple(_notes(answer, record)),
-    )
-    return Report(page, document, quantity_records([result]))
+    symbols = used_symbols([answer])
+    return header("explain", answer.query.dtype, symbols) | {"results": [result], "explanation": explanation}
 
 
 def _step_tables(answer: Answer, exact: bool) -> list[Table]:

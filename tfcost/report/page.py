@@ -1,6 +1,6 @@
 """What a report shows, apart from how: tables of typed cells, which every renderer writes in its own notation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One result in all its forms: the `page` to read, the JSON `document`, and flat `records` for CSV."""
+    """One result in all its forms, each made when it is asked for: the page to read, the JSON document, and flat
+    records for CSV, which all have the same keys.
+    """
 
-    page: Page
-    document: Mapping[str, Any]
-    records: tuple[Mapping[str, Any], ...]
+    page: Callable[[], Page]
+    document: Callable[[], Mapping[str, Any]]
+    records: Callable[[], Sequence[Mapping[str, Any]]]

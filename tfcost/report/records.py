@@ -6,14 +6,14 @@ from typing import Any
 Record = Mapping[str, Any]
 
 
-def quantity_records(results: Iterable[Mapping[str, Any]]) -> tuple[Record, ...]:
+def quantity_records(results: Iterable[Mapping[str, Any]]) -> list[Record]:
     """The records of a document's "results"; `step` is empty for the whole result."""
     records: list[Record] = []
     for result in results:
         records += _records(result, "", result["quantities"])
         for step in result["steps"]:
             records += _records(result, step["name"], step["quantities"])
-    return tuple(records)
+    return records
 
 
 def _records(result: Mapping[str, Any], step: str, quantities: Mapping[str, Mapping[str, Any]]) -> list[Record]:

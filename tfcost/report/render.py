@@ -12,19 +12,19 @@ def render(report: Report, notation: str, *, width: int = 100, styled: bool = Fa
         case "table":
             from tfcost.report.terminal import TerminalWriter
 
-            return TerminalWriter(width, styled, ascii_only).text(report.page)
+            return TerminalWriter(width, styled, ascii_only).text(report.page())
         case "json":
             import json
 
-            return json.dumps(report.document, indent=2, ensure_ascii=ascii_only) + "\n"
+            return json.dumps(report.document(), indent=2, ensure_ascii=ascii_only) + "\n"
         case "md":
             from tfcost.report.markdown import markdown_text
 
-            return markdown_text(report.page)
+            return markdown_text(report.page())
         case "latex":
             from tfcost.report.latex import latex_text
 
-            return latex_text(report.page)
+            return latex_text(report.page())
         case "csv":
             return _csv(report)
         case _:
@@ -36,8 +36,8 @@ def _csv(report: Report) -> str:
     import csv
     import io
 
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(report.records[0]) if report.records else [], lineterminator="\n")
+    text, records = io.StringIO(), report.records()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(report.records)
+    writer.writerows(records)
     return text.getvalue()

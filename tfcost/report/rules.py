@@ -14,13 +14,13 @@ def rule_sentences(rule: Rule, n: int) -> list[str]:
     """The largest term now, its share, whether n or d rules by it, and every change along n."""
     largest = rule.terms[0]
     what = f"{rule.scope}, {QUANTITIES[rule.quantity].label}"
-    now = f"{what}: at n = {n} the largest term is {largest.term.text} ({percent(largest.share)}){_ruler(largest.term)}"
+    now = f"{what}: at n = {n} the largest term is {largest.term.pretty()} ({percent(largest.share)}){_ruler(largest.term)}"
     return [now, *(f"{what}: {_change(flip)}" for flip in rule.flips)]
 
 
 def _change(flip: Flip) -> str:
-    where = f"n = {flip.at}" if flip.closed.text == str(flip.at) else f"n = {flip.closed.text} = {flip.at}"
-    return f"from {where} on {flip.after.text} is larger than {flip.before.text}{_ruler(flip.after)}"
+    where = f"n = {flip.at}" if flip.closed.text == str(flip.at) else f"n = {flip.closed.pretty()} = {flip.at}"
+    return f"from {where} on {flip.after.pretty()} is larger than {flip.before.pretty()}{_ruler(flip.after)}"
 
 
 def _ruler(term: Formula) -> str:

@@ -13,16 +13,17 @@ _COLUMNS = ("technique", "title", "section", "code", "scopes", "passes", "option
 def techniques_report(book: Book) -> Report:
     """One row per technique, in the order of the source document's sections."""
     records = sorted(book.techniques.values(), key=lambda record: (record.section, record.technique))
-    entries = [_entry(record) for record in records]
     table = Table("", _COLUMNS, tuple(_row(record) for record in records))
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "command": "techniques",
-        "tfcost_version": tfcost.__version__,
-        "techniques": entries,
-    }
-    flat = [{name: _flat(value) for name, value in entry.items()} for entry in entries]
-    return Report(Page("Techniques", (), (table,)), document, tuple(flat))
+    return Report(
+        page=lambda: Page("Techniques", (), (table,)),
+        document=lambda: {
+            "schema_version": SCHEMA_VERSION,
+            "command": "techniques",
+            "tfcost_version": tfcost.__version__,
+            "techniques": [_entry(record) for record in records],
+        },
+        records=lambda: [{name: _flat(value) for name, value in _entry(record).items()} for record in records],
+    )
 
 
 def _entry(record: TechniqueRecord) -> dict[str, Any]:

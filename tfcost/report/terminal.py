@@ -1,9 +1,6 @@
 """A page for a terminal: aligned columns at any width, styles only where the terminal wants them."""
 
-from io import StringIO
-
-from rich.console import Console
-from rich.text import Text
+from collections.abc import Callable
 
 from tfcost.report.layout import column_widths, fold, row_lines
 from tfcost.report.page import Amount, Cell, Class, Code, Page, Table
@@ -12,6 +9,8 @@ from tfcost.report.units import human
 _BEST = " *"
 _LEGEND = "* the least of those compared"
 
+Style = Callable[[str, str], str]
+
 
 class TerminalWriter:
     """Writes pages `width` columns wide; with `styled`, bold and colour (never the only sign of anything)."""
@@ -19,23 +18,25 @@ class TerminalWriter:
     def __init__(self, width: int, styled: bool, ascii_only: bool) -> None:
         self.width = width
         self.ascii_only = ascii_only
-        self._console = Console(
-            file=StringIO(), width=width, force_terminal=styled, no_color=None if styled else True, highlight=False
-        )
+        self._style = _rich_style() if styled else _no_style
+        self._written: list[str] = []
 
     def text(self, page: Page) -> str:
         """The whole page."""
-        with self._console.capture() as capture:
-            self._page(page)
-        return capture.get()
+        self._written = []
+        self._page(page)
+        return "\n".join([*self._written, ""])
 
     def _page(self, page: Page) -> None:
         self._lines(page.title, "bold")
         for line in page.lines:
             self._lines(line)
+        texts = [self._texts(table) for table in page.tables]
         shown: tuple[str, ...] = ()
-        for table in page.tables:
-            self._table(table, [other for other in page.tables if other.columns == table.columns], shown)
+        for table, rows in zip(page.tables, texts, strict=True):
+            alike = [row for other, more in zip(page.tables, texts, strict=True) for row in more
+                     if other.columns == table.columns]  # fmt: skip
+            self._table(table, rows, column_widths([table.columns, *alike]), header=table.columns != shown)
             shown = table.columns
         if page.notes:
             self._lines("")
@@ -45,24 +46,20 @@ class TerminalWriter:
             self._lines("")
             self._lines(_LEGEND)
 
-    def _table(self, table: Table, aligned_with: list[Table], header_shown: tuple[str, ...]) -> None:
-        rows = [[self._cell(cell, table, index) for index, cell in enumerate(row)] for row in table.rows]
-        others = [
-            [self._cell(cell, other, index) for index, cell in enumerate(row)]
-            for other in aligned_with
-            for row in other.rows
-        ]
-        widths = column_widths([table.columns, *others])
+    def _table(self, table: Table, rows: list[list[str]], widths: list[int], header: bool) -> None:
         right = [any(isinstance(row[index], Amount) for row in table.rows) for index in range(len(table.columns))]
         self._lines("")
         if table.title:
             self._lines(table.title, "bold")
-        if table.columns != header_shown and any(table.columns):
+        if header:
             self._print(row_lines(table.columns, widths, right, self.width), "dim")
         for row, cells in zip(rows, table.rows, strict=True):
             self._print(row_lines(row, widths, right, self.width), "green" if any(map(_is_best, cells)) else "")
         for note in table.notes:
             self._lines(note, "italic")
+
+    def _texts(self, table: Table) -> list[list[str]]:
+        return [[self._cell(cell, table, index) for index, cell in enumerate(row)] for row in table.rows]
 
     def _cell(self, cell: Cell, table: Table, index: int) -> str:
         match cell:
@@ -82,11 +79,22 @@ class TerminalWriter:
         self._print(fold(self._encoded(text), self.width), style)
 
     def _print(self, lines: list[str], style: str) -> None:
-        for line in lines:
-            self._console.print(Text(line, style=style), soft_wrap=True)
+        self._written += [self._style(line, style) for line in lines]
 
     def _encoded(self, text: str) -> str:
         return to_ascii(text) if self.ascii_only else text
+
+
+def _no_style(line: str, style: str) -> str:
+    return line
+
+
+def _rich_style() -> Style:
+    """Styles as escapes; rich is imported only where a terminal wants them."""
+    from rich.color import ColorSystem
+    from rich.style import Style as RichStyle
+
+    return lambda line, style: RichStyle.parse(style).render(line, color_system=ColorSystem.STANDARD)
 
 
 _ASCII = str.maketrans(

@@ -16,7 +16,13 @@ def options_text(answer: Answer) -> str:
 
 def sizes_line(symbols: Mapping[str, int]) -> str:
     """The sizes, in the order of the one table: "n=10000, d=768"."""
-    return ", ".join(f"{name}={symbols[name]}" for name in SYMBOLS if name in symbols)
+    return ", ".join(f"{name}={symbols[name]}" for name in SYMBOLS if name in symbols and not _follows(name, symbols))
+
+
+def _follows(name: str, symbols: Mapping[str, int]) -> bool:
+    """Whether a size says nothing new: as many keys as queries, as many key/value heads as heads."""
+    leader = {"m": "n", "h_kv": "h"}.get(name)
+    return leader is not None and symbols.get(leader) == symbols[name]
 
 
 def class_cell(theta: Theta | None) -> Cell:
@@ -30,4 +36,4 @@ def conditions(entries: Iterable[tuple[str, Evaluated]]) -> list[str]:
     for name, entry in entries:
         if entry.shown_under:
             names.setdefault(entry.shown_under, []).append(name)
-    return [f"{', '.join(holders)}: the formula shown holds for {what}" for what, holders in names.items()]
+    return [f"{', '.join(holders)}: the formula shown supposes {what}" for what, holders in names.items()]

@@ -50,12 +50,12 @@ def _matrices(m, n, k):
 
 
 def launch_matmul(m, n, k):
-    BM, BN, BK = 32, 16, 16
+    BM, BN, BK = 64, 32, 32
     matmul[(triton.cdiv(m, BM) * triton.cdiv(n, BN),)](*_matrices(m, n, k), m, n, k, BM=BM, BN=BN, BK=BK)
 
 
 def launch_grouped_matmul(m, n, k, programs):
-    BM, BN, BK = 32, 16, 16
+    BM, BN, BK = 64, 32, 32
     grid = min(programs, triton.cdiv(m, BM) * triton.cdiv(n, BN))
     grouped_matmul[(grid,)](*_matrices(m, n, k), m, n, k, BM=BM, BN=BN, BK=BK, GROUP=3)
 

@@ -58,8 +58,9 @@ def _grid(**values: list[int]) -> list[dict[str, int]]:
     return [{name: entries[i % len(entries)] for name, entries in values.items()} for i in range(longest)]
 
 
-LENGTHS = [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 100, 127, 128, 129, 191, 200, 257, 300, 513]
-OTHERS = [64, 513, 1, 65, 16, 300, 33, 129, 63, 17, 100]
+LENGTHS = [1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 80, 96, 100, 127, 128, 129, 513]
+SHORT = [*range(1, 20, 2), 16, *range(30, 66, 4)]
+OTHERS = [64, 200, 1, 65, 16, 129, 33, 128, 63, 17, 100]
 _STRIDES = "stride_b stride_h stride_n stride_kb stride_kh stride_km"
 
 
@@ -103,22 +104,22 @@ def _matmul(launcher: str, kernel: Any, grid: sp.Expr, extra: dict[str, int], ca
         launcher=launcher,
         kernel=kernel,
         types={**_types("A B", "", "*fp16"), "C": "*fp32", **_types("", "M N K")},
-        constexprs={"BM": 32, "BN": 16, "BK": 16, **extra},
+        constexprs={"BM": 64, "BN": 32, "BK": 32, **extra},
         arguments={**_pointers("A B C"), "M": m, "N": n, "K": k},
         grid=(grid, 1, 1),
         cases=cases,
     )
 
 
-_MATRICES = _grid(m=LENGTHS[:20], n=[17, 1, 64, 33, 130, 15, 16], k=[16, 33, 1, 64])
-_TILES = sp.ceiling(m / 32) * sp.ceiling(n / 16)
+_MATRICES = _grid(m=[*LENGTHS[:19], 400], n=[33, 1, 128, 65, 260, 31, 32], k=[32, 65, 1, 96])
+_TILES = sp.ceiling(m / 64) * sp.ceiling(n / 32)
 
 SUBJECTS: dict[str, Subject] = {
-    "attention full": _attention(False, 64, 32, False, _grid(n=LENGTHS, m=OTHERS)),
-    "attention causal": _attention(True, 64, 32, True, [{"n": length, "m": length} for length in LENGTHS]),
-    "attention causal, m and n": _attention(True, 32, 64, False, _grid(n=LENGTHS, m=OTHERS)),
-    "window": _window(64, 32),
-    "window, wide keys": _window(32, 64),
+    "attention full": _attention(False, 128, 64, False, _grid(n=LENGTHS, m=OTHERS)),
+    "attention causal": _attention(True, 128, 64, True, [{"n": length, "m": length} for length in LENGTHS]),
+    "attention causal, m and n": _attention(True, 64, 128, False, _grid(n=LENGTHS, m=OTHERS)),
+    "window": _window(128, 64),
+    "window, wide keys": _window(64, 128),
     "matmul": _matmul("launch_matmul", kernels.matmul, _TILES, {}, _MATRICES),
     "grouped matmul": _matmul(
         "launch_grouped_matmul", kernels.grouped_matmul, sp.Min(p, _TILES), {"GROUP": 3},
@@ -162,11 +163,11 @@ SUBJECTS: dict[str, Subject] = {
     ),
     "with call": Subject(
         "launch_with_call", kernels.with_call, _types("X Y", "N"), {"B": 16},
-        {**_pointers("X Y"), "N": n}, (sp.ceiling(n / 16), 1, 1), _grid(n=LENGTHS[:20]),
+        {**_pointers("X Y"), "N": n}, (sp.ceiling(n / 16), 1, 1), _grid(n=SHORT),
     ),
     "sorted rows": Subject(
         "launch_sorted_rows", kernels.sorted_rows, _types("X Y", "N"), {"B": 16},
-        {**_pointers("X Y"), "N": n}, (sp.ceiling(n / 16), 1, 1), _grid(n=LENGTHS),
+        {**_pointers("X Y"), "N": n}, (sp.ceiling(n / 16), 1, 1), _grid(n=SHORT),
     ),
 }  # fmt: skip
 

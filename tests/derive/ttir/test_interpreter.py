@@ -1,6 +1,7 @@
 """The walker's formulas against what Triton's interpreter counts: equal to the byte at every size, odd ones included."""
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,17 @@ KINDS = ("dot", "load", "store", "atomic")
 @pytest.fixture(scope="module")
 def counted() -> dict[str, list[dict[str, int]]]:
     """What the interpreter counts for every case of every subject; one process per file of kernels."""
-    found = {}
+    found: dict[str, list[dict[str, int]]] = {}
     by_path = defaultdict(list)
     for name, subject in SUBJECTS.items():
         by_path[subject.path].extend((name, subject.launcher, case) for case in subject.cases)
+    with ThreadPoolExecutor() as pool:
+        runs = {
+            path: pool.submit(count_launches, Path(path), [(launcher, case) for _, launcher, case in calls])
+            for path, calls in by_path.items()
+        }
     for path, calls in by_path.items():
-        results = count_launches(Path(path), [(launcher, case) for _, launcher, case in calls])
-        for (name, _, _), result in zip(calls, results, strict=True):
+        for (name, _, _), result in zip(calls, runs[path].result(), strict=True):
             found.setdefault(name, []).append(result)
     return found
 
