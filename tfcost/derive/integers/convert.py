@@ -10,7 +10,7 @@ import sympy as sp
 
 from tfcost.derive.integers.division import ceil_div, floor_div, remainder
 from tfcost.derive.integers.lattice import extreme
-from tfcost.derive.integers.poly import ONE, ZERO, Atom, Extreme, Floor, Poly, Var, as_poly
+from tfcost.derive.integers.poly import ONE, ZERO, Atom, Extreme, Floor, Poly, Var, as_poly, common_factor
 
 
 class NotAnInteger(ValueError):
@@ -74,24 +74,8 @@ def to_sympy(poly: Poly) -> sp.Expr:
     """The polynomial as sympy, common factors of all terms in front."""
     if len(poly.terms) < 2:
         return _sum(poly)
-    shared, rest = _common_factor(poly)
+    shared, rest = common_factor(poly)
     return sp.Mul(_sum(shared), _sum(rest))
-
-
-def _common_factor(poly: Poly) -> tuple[Poly, Poly]:
-    """(factor, rest) with poly = factor * rest, the rest without a common factor."""
-    number = poly.content()
-    monomials = iter(poly.terms)
-    powers = dict(next(monomials))
-    for monomial in monomials:
-        other = dict(monomial)
-        powers = {atom: min(power, other[atom]) for atom, power in powers.items() if atom in other}
-    factor = Poly({tuple(sorted(powers.items(), key=lambda item: item[0].key)): 1})
-    rest = {}
-    for monomial, value in poly:
-        left = tuple((atom, power - powers.get(atom, 0)) for atom, power in monomial if power > powers.get(atom, 0))
-        rest[left] = Fraction(value) / number
-    return factor * number, Poly(rest)
 
 
 def _sum(poly: Poly) -> sp.Expr:
@@ -102,6 +86,7 @@ def _sum(poly: Poly) -> sp.Expr:
     return sp.Add(*terms)
 
 
+@lru_cache(maxsize=20_000)
 def _atom(atom: Atom) -> sp.Expr:
     if isinstance(atom, Var):
         lower = atom.lower.constant if atom.lower is not None and atom.lower.is_constant else None

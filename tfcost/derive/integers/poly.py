@@ -239,5 +239,23 @@ def as_poly(value: "Poly | Number") -> Poly:
     return value if isinstance(value, Poly) else Poly({(): value})
 
 
+def common_factor(poly: Poly) -> tuple[Poly, Poly]:
+    """(factor, rest) with poly = factor * rest, one term of a positive coefficient that all terms share in front."""
+    if not poly.terms:
+        return ONE, poly
+    number = poly.content()
+    monomials = iter(poly.terms)
+    powers = dict(next(monomials))
+    for monomial in monomials:
+        other = dict(monomial)
+        powers = {atom: min(power, other[atom]) for atom, power in powers.items() if atom in other}
+    factor = Poly({tuple(sorted(powers.items(), key=lambda item: item[0].key)): number})
+    rest: dict[Monomial, Number] = {}
+    for monomial, value in poly:
+        left = tuple((atom, power - powers.get(atom, 0)) for atom, power in monomial if power > powers.get(atom, 0))
+        rest[left] = Fraction(value) / number
+    return factor, Poly(rest)
+
+
 ZERO = Poly({})
 ONE = Poly({(): 1})
