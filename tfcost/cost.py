@@ -14,7 +14,8 @@ AMOUNTS = ("matmul_flops", "scalar_flops", "read_bytes", "write_bytes")
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """One quantity of a cost: its `exact` formula, a `readable` form under `regime` (None: the exact one is readable),
-    and its provenance: traced, ttir, summed, interpolated or declared."""
+    and its provenance: traced, ttir, summed, interpolated or declared.
+    """
 
     exact: Formula
     provenance: str

@@ -72,7 +72,7 @@ def launch_forward(
 
 
 def launch_delta(o: Tensor, do: Tensor, tile: Tile) -> Tensor:
-    """delta [b,h,n] in fp32: the row sums of o*do."""
+    """Delta [b,h,n] in fp32: the row sums of o*do."""
     b, h, n, d_h = o.shape
     delta = torch.empty((b, h, n), dtype=torch.float32, device=o.device)
     delta_kernel[(_ceil_div(n, tile.rows), b * h)](
@@ -84,7 +84,7 @@ def launch_delta(o: Tensor, do: Tensor, tile: Tile) -> Tensor:
 def launch_dk_dv(
     q: Tensor, k: Tensor, v: Tensor, do: Tensor, lse: Tensor, delta: Tensor, causal: bool, tile: Tile
 ) -> tuple[Tensor, Tensor]:
-    """dK and dV, shaped and typed like k and v."""
+    """DK and dV, shaped and typed like k and v."""
     b, h_kv, m, d_h = k.shape
     dk, dv = torch.empty_like(k), torch.empty_like(v)
     dk_dv_kernel[(_ceil_div(m, tile.keys), b * h_kv)](

@@ -72,7 +72,7 @@ def dk_dv_kernel(
     kv_heads, group, n, m, scale, scale_log2,
     D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr,
 ):  # fmt: skip
-    """dK and dV of BN keys, summed over the `group` query heads that share them. Grid: (ceil(m/BN), b*kv_heads).
+    """DK and dV of BN keys, summed over the `group` query heads that share them. Grid: (ceil(m/BN), b*kv_heads).
 
     Keys >= m are read as zeros and never stored; what their rows accumulate stays in their rows.
     """
@@ -93,7 +93,7 @@ def dk_dv_kernel(
     # Query i sees key j from i = j - (m - n) on.
     seen_from = tl.maximum(first_key + n - m, 0) // BM * BM
     all_seen_from = tl.cdiv(tl.maximum(first_key + BN - 1 + n - m, 0), BM) * BM
-    for member in range(0, group):
+    for member in range(group):
         head = kv_head * group + member
         q_head = head_start(q_ptr, batch, head, stride_qb, stride_qh)
         do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
@@ -160,7 +160,7 @@ def dq_kernel(
     heads, group, n, m, scale, scale_log2,
     D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr,
 ):  # fmt: skip
-    """dQ of BM query rows of one head. Grid: (ceil(n/BM), b*heads)."""
+    """DQ of BM query rows of one head. Grid: (ceil(n/BM), b*heads)."""
     first_row = tl.program_id(0) * BM
     batch = tl.program_id(1) // heads
     head = tl.program_id(1) % heads

@@ -1,6 +1,7 @@
 """The book: what is written is read back, questions find their one cost, damaged files are refused by place."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,19 @@ def test_a_question_without_a_cost_is_told_what_there_is(folder: Path, changes: 
     assert expected in str(caught.value)
 
 
+def test_the_whole_book_loads_in_a_moment() -> None:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert load_book().techniques
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05
+
+
+def test_the_book_that_comes_with_tfcost_is_valid() -> None:
+    load_book().validate()
+
+
 def damage(folder: Path, *path: str | int, value: object) -> Path:
     """Sets the value at `path` of flash.json."""
     file = folder / "flash.json"
@@ -151,15 +165,16 @@ def test_code_where_a_formula_should_be_is_refused_and_never_run(folder: Path) -
         (("costs", 0, "fixed", "d_h"), True, "expected a whole number"),
         (("options", "causal", "default"), "perhaps", "options.causal: the default perhaps is not among the values"),
         (("costs",), {}, "costs: expected a list"),
-        (("technique",), "linear", "holds the technique 'linear'"),
+        (("costs", 0, "composition", "saved_bytes"), 7, r"costs\[0\].composition.saved_bytes: expected text, found 7"),
     ],
 )
 def test_a_damaged_file_is_told_by_place(
     folder: Path, path: tuple[str | int, ...], value: object, expected: str
 ) -> None:
     damage(folder, *path, value=value)
+    book = load_book(folder)
     with pytest.raises(UserError, match=expected):
-        tuple(load_book(folder).record("flash").costs)
+        book.validate()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\x00\xff", b"[" * 100_000, b'{"schema_version": 1}'])
@@ -181,6 +196,12 @@ def test_validate_finds_what_single_values_do_not_show(tmp_path: Path, costs: tu
     write_record(make_record(*costs), tmp_path)
     with pytest.raises(UserError, match=expected):
         load_book(tmp_path).validate()
+
+
+def test_a_file_is_named_after_its_technique(folder: Path) -> None:
+    damage(folder, "technique", value="linear")
+    with pytest.raises(UserError, match="holds the technique 'linear'"):
+        load_book(folder).record("flash")
 
 
 def test_only_what_is_asked_for_is_read(folder: Path) -> None:

@@ -135,6 +135,12 @@ def run(book_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
+def real() -> Run:
+    """Runs the command line in this process on the book that comes with tfcost."""
+    return lambda *arguments, env=None: CliRunner().invoke(app, list(arguments), env=env)
+
+
+@pytest.fixture
 def start(book_folder: Path) -> Callable[..., "subprocess.CompletedProcess[bytes]"]:
     """Runs the command line as a process. `env` is added to the environment; `shell` is what follows the command in a
     shell (redirections, a pipe); COLUMNS and NO_COLOR are not inherited."""
@@ -181,3 +187,9 @@ def _read_to_end(descriptor: int) -> Iterator[bytes]:
 def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "TERM")}
     return kept | {"TERM": "xterm-256color"} | dict(added or {})
+
+
+@pytest.fixture(autouse=True)
+def _a_terminal_of_100_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The width of the terminal that the tests are started in must not decide where lines break."""
+    monkeypatch.setenv("COLUMNS", "100")

@@ -7,7 +7,6 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 _MARK = "phase begins"

@@ -14,10 +14,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_FLOAT_OPERATIONS = (
-    "create_fadd create_fsub create_fmul create_fdiv create_fneg create_exp create_exp2 create_log create_log2 "
-    "create_sqrt create_rsqrt create_maxnumf create_minnumf create_maximumf create_minimumf create_fabs create_fma"
-).split()
+_FLOAT_OPERATIONS = [
+    *("create_fadd", "create_fsub", "create_fmul", "create_fdiv", "create_fneg", "create_fma", "create_fabs"),
+    *("create_exp", "create_exp2", "create_log", "create_log2", "create_sqrt", "create_rsqrt"),
+    *("create_maxnumf", "create_minnumf", "create_maximumf", "create_minimumf"),
+]
 
 Call = tuple[str, dict[str, Any]]
 
@@ -28,7 +29,10 @@ def count_launches(path: Path, calls: list[Call]) -> list[dict[str, int]]:
     Launchers take JSON-able arguments and launch on CPU tensors. `float` counts floating-point operations outside of
     reductions, element by element.
     """
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {
+        **os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path),
+        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+    }  # fmt: skip
     command = [sys.executable, "-P", "-W", "ignore", __file__, str(path)]
     run = subprocess.run(command, input=json.dumps(calls), env=environment, capture_output=True, text=True, check=False)
     if run.returncode:
@@ -50,9 +54,7 @@ class _Counts:
         self._wrap(
             builder, "create_masked_store", lambda b, ptrs, value, mask, *rest, **kw: self._access("store", ptrs, mask)
         )
-        self._wrap(
-            builder, "create_atomic_rmw", lambda b, op, ptr, val, mask, *rest: self._access("atomic", ptr, mask)
-        )
+        self._wrap(builder, "create_atomic_rmw", lambda b, op, ptr, val, mask, *rest: self._access("atomic", ptr, mask))
         self._wrap(builder, "create_atomic_cas", lambda b, ptr, *rest: self._access("atomic", ptr, None))
         for name in _FLOAT_OPERATIONS:
             if hasattr(builder, name):

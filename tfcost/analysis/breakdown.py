@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tfcost.analysis import polynomial as poly
-from tfcost.analysis.answer import ADDITIVE, Evaluated, added_amounts, evaluate, time_class, total
+from tfcost.analysis.answer import ADDITIVE, TIME, Evaluated, added_amounts, evaluate, time_class, total
 from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.devices import Device
 from tfcost.analysis.dominance import Flip, Share, flips, shares
 from tfcost.analysis.model import ONE, ModelCost, Row
-from tfcost.analysis.predict import Prediction, predict
+from tfcost.analysis.predict import BOUNDS, Prediction, predict
 from tfcost.analysis.shown import along_n, model_regime, with_hidden_width
 from tfcost.analysis.theta import Theta
-from tfcost.cost import Cost, Operation
+from tfcost.cost import Quantity
 from tfcost.errors import UserError
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
@@ -90,51 +90,69 @@ class Breakdown:
 
 def break_down(cost: ModelCost) -> Breakdown:
     """Evaluates `cost` at its sizes."""
-    values = cost.values
-    quantities = {
-        name: evaluate(
-            name, one.exact, values, fixed={}, readable=one.readable, readable_under=one.regime,
-            provenance=one.provenance, note=one.note,
+    return _Evaluator(cost).breakdown()
+
+
+class _Evaluator:
+    """Evaluates sums of a model's rows; with a fixed head width anywhere, that width holds for the whole model."""
+
+    def __init__(self, cost: ModelCost) -> None:
+        self.cost = cost
+        self.values = cost.values
+        self.fixed = {name: size for part in cost.parts for name, size in part.forward.fixed.items()}
+        self.quantities = {name: self._quantity(name, one) for name, one in cost.quantities.items()}
+
+    def breakdown(self) -> Breakdown:
+        rows: dict[tuple[str, str], list[Row]] = {}
+        for row in self.cost.rows:
+            rows.setdefault((row.part, row.count.text), []).append(row)
+        layer = self._entries([row for row in self.cost.rows if row.count != ONE])
+        arithmetic = [self.cost.quantities[name].exact for name in TIME]
+        return Breakdown(
+            self.cost,
+            tuple(self._part(part_rows) for part_rows in rows.values()),
+            layer,
+            self.quantities,
+            time=time_class(arithmetic, self.values, self.fixed),
+            space=self.quantities["peak_bytes"].theta,
+            rules=tuple(_rules(layer, self.quantities, self.values)),
         )
-        for name, one in cost.quantities.items()
-    }  # fmt: skip
-    rows: dict[tuple[str, str], list[Row]] = {}
-    for row in cost.rows:
-        rows.setdefault((row.part, row.count.text), []).append(row)
-    parts = tuple(_part(part_rows, quantities, values) for part_rows in rows.values())
-    layer = _entries([row for row in cost.rows if row.count != ONE], quantities, values)
-    arithmetic = [cost.quantities[name].exact for name in ("matmul_flops", "scalar_flops")]
-    return Breakdown(
-        cost,
-        parts,
-        layer,
-        quantities,
-        time=time_class(arithmetic, values, {}),
-        space=quantities["peak_bytes"].theta,
-        rules=tuple(_rules(layer, quantities, values)),
-    )
 
+    def _quantity(self, name: str, one: Quantity) -> Evaluated:
+        return evaluate(
+            name,
+            one.exact,
+            self.values,
+            fixed=self.fixed,
+            readable=one.readable,
+            readable_under=one.regime,
+            provenance=one.provenance,
+            note=one.note,
+        )
 
-def _part(rows: Sequence[Row], totals: Mapping[str, Evaluated], values: Mapping[str, int]) -> PartView:
-    """The part that `rows` are the steps of, all done equally often."""
-    name = rows[0].part
-    steps = tuple(StepView(name, row.step, row.count, _entries([row], totals, values)) for row in rows)
-    weights = total([times(row.count, row.parameters) for row in rows])
-    parameters = evaluate("parameters", weights, values, fixed={})
-    return PartView(name, rows[0].count, steps, _entries(rows, totals, values), parameters)
+    def _part(self, rows: Sequence[Row]) -> PartView:
+        """The part that `rows` are the steps of, all done equally often."""
+        name, count = rows[0].part, rows[0].count
+        steps = tuple(StepView(name, row.step, count, self._entries([row])) for row in rows)
+        weights = total([times(count, row.parameters) for row in rows])
+        parameters = evaluate("parameters", weights, self.values, fixed=self.fixed)
+        return PartView(name, count, steps, steps[0].entries if len(rows) == 1 else self._entries(rows), parameters)
 
+    def _entries(self, rows: Sequence[Row]) -> dict[str, Entry]:
+        """The sums of `rows`, which are all done equally often, in every additive quantity that they have."""
+        entries = {}
+        for name in ADDITIVE:
+            formulas = [amount for row in rows for amount in added_amounts(name, row.amounts)]
+            if formulas:
+                entries[name] = self._entry(name, total(formulas), rows[0].count)
+        return entries
 
-def _entries(rows: Sequence[Row], totals: Mapping[str, Evaluated], values: Mapping[str, int]) -> dict[str, Entry]:
-    """The sums of `rows`, which are all done equally often, in every additive quantity that they have."""
-    entries = {}
-    for name in ADDITIVE:
-        formulas = [amount for row in rows for amount in added_amounts(name, row.amounts)]
-        if formulas:
-            each = evaluate(name, total(formulas), values, fixed={})
-            value = each.value * rows[0].count.evaluate(values)
-            share = Fraction(value) / totals[name].value if totals[name].value else Fraction(0)
-            entries[name] = Entry(each, rows[0].count, value, share, _class_of_all(rows[0].count, each.theta))
-    return entries
+    def _entry(self, name: str, formula: Formula, count: Formula) -> Entry:
+        each = evaluate(name, formula, self.values, fixed=self.fixed)
+        value = each.value * count.evaluate(self.values)
+        whole = self.quantities[name].value
+        share = Fraction(value) / whole if whole else Fraction(0)
+        return Entry(each, count, value, share, _class_of_all(count, each.theta))
 
 
 def _class_of_all(count: Formula, theta: Theta | None) -> Theta | None:
@@ -152,12 +170,14 @@ def times(count: Formula, formula: Formula) -> Formula:
 
 
 def _rules(layer: Mapping[str, Entry], totals: Mapping[str, Evaluated], values: Mapping[str, int]) -> Iterable[Rule]:
-    """The ruling terms of the matrix products and of the memory traffic of a layer, and of the whole model."""
+    """The ruling terms of the matrix products and of the memory traffic of a layer, and of the model's products.
+
+    Peak memory has none: another moment becomes the highest as n grows, with other terms.
+    """
     for name in ("matmul_flops", "issued_bytes"):
         if name in layer:
             yield from _rule("layer", name, layer[name].each.formula, values)
-    for name in ("matmul_flops", "peak_bytes"):
-        yield from _rule("model", name, totals[name].formula, values)
+    yield from _rule("model", "matmul_flops", totals["matmul_flops"].formula, values)
 
 
 def _rule(scope: str, quantity: str, formula: Formula, values: Mapping[str, int]) -> Iterable[Rule]:
@@ -171,17 +191,20 @@ def _rule(scope: str, quantity: str, formula: Formula, values: Mapping[str, int]
 
 
 def predict_model(cost: ModelCost, device: Device) -> Prediction | None:
-    """The time of the model on `device`, each step as one roofline, launches not counted; None for sizes too large."""
-    operations = [
-        Operation(f"{row.part}: {row.step}", row.step, "", "", _all(row.amounts, row.count), launches=0)
-        for row in cost.rows
-    ]
-    whole = Cost("model", "torch", "model", cost.pass_, (cost.dtype,), {}, {}, (), {}, (), operations)
+    """The time of the model on `device`: every operation of every part, as often as it runs; None for sizes that are
+    too large, or where a part was derived for other sizes (an optimizer step).
+    """
+    values = {**cost.values, "N": int(cost.parameters.evaluate(cost.values))}
     try:
-        return predict(whole, cost.values, device, cost.dtype)
+        times_ = [
+            (predict(one, values, device, cost.dtype), part.count.evaluate(values))
+            for part in cost.parts
+            for one in (part.forward, part.backward)
+            if one is not None
+        ]
     except UserError:
         return None
-
-
-def _all(amounts: Mapping[str, Formula], count: Formula) -> dict[str, Formula]:
-    return {name: times(count, amount) for name, amount in amounts.items()}
+    seconds = sum(time.seconds * float(count) for time, count in times_)
+    spent = {bound: sum(time.seconds * time.shares[bound] * float(count) for time, count in times_) for bound in BOUNDS}
+    shares_ = {bound: share / seconds for bound, share in spent.items()}
+    return Prediction(seconds, max(spent, key=lambda bound: spent[bound]), shares_, (), device.name, cost.dtype)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tfcost.analysis.answer import TIME, total
+from tfcost.analysis.model import ModelCost
 from tfcost.analysis.query import Query
 from tfcost.analysis.shown import class_of
 from tfcost.analysis.theta import Theta
@@ -17,6 +18,7 @@ from tfcost.errors import UserError
 from tfcost.formula import Formula
 
 _SCOPES = ("layer", "block", "core")
+_WHERE = ("", "n >= d")
 _QUANTITIES = {"time": TIME, "space": ("peak_bytes",)}
 
 
@@ -24,6 +26,7 @@ _QUANTITIES = {"time": TIME, "space": ("peak_bytes",)}
 class CheckedClaim:
     """A claim, its class, and the derived ones at `scope`: for any number of heads and for one.
 
+    `agrees`: the claim is the derived class for one head, where `where` holds ("": everywhere).
     Where the head width is fixed there is no single head of width d; heads of that width stand in for it.
     """
 
@@ -32,17 +35,21 @@ class CheckedClaim:
     claimed: Theta | None
     derived: Theta | None
     one_head: Theta | None
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the claim is the derived class for one head."""
-        return self.claimed is not None and self.one_head is not None and self.claimed.text == self.one_head.text
+    agrees: bool
+    where: str = ""
 
 
 def check_claims(query: Query, book: Book) -> tuple[CheckedClaim, ...]:
     """The claims about the technique of `query`, each checked at every scope that the query has a cost at."""
     costs = list(_costs(query, book))
     return tuple(_checked(claim, costs, query.values) for claim in book.record(query.technique).claims if costs)
+
+
+def check_model_claims(claims: Sequence[Claim], cost: ModelCost) -> tuple[CheckedClaim, ...]:
+    """The claims about a whole model, checked on `cost`."""
+    fixed = {name: size for part in cost.parts for name, size in part.forward.fixed.items()}
+    exact = {name: quantity.exact for name, quantity in cost.quantities.items()}
+    return tuple(_at(claim, "model", exact, cost.values, fixed) for claim in claims)
 
 
 def _costs(query: Query, book: Book) -> Iterator[Cost]:
@@ -55,29 +62,37 @@ def _costs(query: Query, book: Book) -> Iterator[Cost]:
 
 
 def _checked(claim: Claim, costs: Sequence[Cost], values: Mapping[str, int]) -> CheckedClaim:
-    found = [_at(claim, cost, values) for cost in costs]
-    return next((checked for checked in found if checked.agrees), found[0])
+    """The claim at the first scope where it holds, better everywhere than under a condition; else at the largest."""
+    found = [_at(claim, cost.scope, _formulas(claim, cost), values, cost.fixed) for cost in costs]
+    return min(found, key=lambda checked: (not checked.agrees, bool(checked.where)))
 
 
-def _at(claim: Claim, cost: Cost, values: Mapping[str, int]) -> CheckedClaim:
-    formula = total(_claimed_about(claim, cost))
-    one_head = formula if "d_h" in cost.fixed else _one_head(formula)
-    return CheckedClaim(
-        claim,
-        cost.scope,
-        claimed=class_of(claim.formula, values, {}),
-        derived=class_of(formula, values, cost.fixed),
-        one_head=class_of(one_head, values, cost.fixed),
-    )
-
-
-def _claimed_about(claim: Claim, cost: Cost) -> list[Formula]:
-    """The formulas that the claim is about: of one step, or of the whole cost."""
-    names = _QUANTITIES.get(claim.quantity, (claim.quantity,))
+def _formulas(claim: Claim, cost: Cost) -> Mapping[str, Formula]:
+    """The amounts of the step that the claim is about, or the quantities of the whole cost."""
     if claim.step:
-        steps = [step for step in cost.steps if step.name == claim.step]
-        return [step.amounts[name] for step in steps for name in names if name in step.amounts]
-    return [cost.quantities[name].exact for name in names if name in cost.quantities]
+        return next((step.amounts for step in cost.steps if step.name == claim.step), {})
+    return {name: quantity.exact for name, quantity in cost.quantities.items()}
+
+
+def _at(
+    claim: Claim, scope: str, formulas: Mapping[str, Formula], values: Mapping[str, int], fixed: Mapping[str, int]
+) -> CheckedClaim:
+    names = _QUANTITIES.get(claim.quantity, (claim.quantity,))
+    parts = [formulas[name] for name in names if name in formulas]
+    if not parts:
+        return CheckedClaim(claim, scope, class_of(claim.formula, values, {}), None, None, agrees=False)
+    formula = total(parts)
+    one_head = formula if "d_h" in fixed else _one_head(formula)
+    claimed, derived = class_of(claim.formula, values, {}), class_of(one_head, values, fixed)
+    where = next((text for text in _WHERE if _same(claim.formula, one_head, values, fixed, text)), None)
+    whole = class_of(formula, values, fixed)
+    return CheckedClaim(claim, scope, claimed, whole, derived, agrees=where is not None, where=where or "")
+
+
+def _same(claimed: Formula, derived: Formula, values: Mapping[str, int], fixed: Mapping[str, int], where: str) -> bool:
+    """Whether both have the same class where `where` holds."""
+    classes = class_of(claimed, values, {}, where), class_of(derived, values, fixed, where)
+    return classes[0] is not None and classes[1] is not None and classes[0].text == classes[1].text
 
 
 def _one_head(formula: Formula) -> Formula:

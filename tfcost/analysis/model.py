@@ -33,7 +33,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """What a model costs in one pass: rows that add up to `quantities`, and at which moment memory is highest."""
+    """What a model costs in one pass: rows that add up to `quantities`, and at which moment memory is highest.
+
+    `parts` are the links that the rows come from, an optimizer step included.
+    """
 
     name: str
     pass_: str
@@ -43,6 +46,7 @@ class ModelCost:
     quantities: Mapping[str, Quantity]
     parameters: Formula
     peak_moment: str
+    parts: "tuple[Part, ...]"
     assumptions: tuple[str, ...]
     workspace: tuple[str, ...]
 
@@ -99,6 +103,7 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
         quantities["saved_bytes"] = Quantity(_saved(chain), "summed")
     return ModelCost(
         config.name, pass_, config.dtype, values, rows, quantities, parameters, highest,
+        (*chain, *([optimizer] if optimizer else [])),
         tuple(dict.fromkeys(text for cost in costs for text in cost.assumptions)),
         tuple(dict.fromkeys(text for cost in costs for text in cost.workspace)),
     )  # fmt: skip
@@ -179,8 +184,10 @@ def _rows(chain: Sequence[Part], optimizer: Part | None, pass_: str) -> Iterator
             suffix = ", backward" if cost is part.backward else ""
             for step in cost.steps if cost else ():
                 name = "norms" if step.name == "norm" else step.name if step.name == "loss" else part.name
-                yield Row(name, step.name + suffix, part.count, step.amounts, parameters)
-                parameters = _ZERO
+                own = parameters if name == part.name else _ZERO
+                yield Row(name, step.name + suffix, part.count, step.amounts, own)
+                if name == part.name:
+                    parameters = _ZERO
     for step in optimizer.forward.steps if optimizer else ():
         yield Row("optimizer", step.name, ONE, step.amounts, _ZERO)
 
@@ -228,7 +235,8 @@ def _inference_moments(config: ModelConfig, chain: Sequence[Part]) -> dict[str, 
 
 def _training_moments(config: ModelConfig, chain: Sequence[Part], optimizer: Part | None) -> dict[str, Formula]:
     """Bytes alive at the highest moment of each part and pass. What grows or shrinks from layer to layer does so
-    evenly, so that the first and the last layer stand for all."""
+    evenly, so that the first and the last layer stand for all.
+    """
     held = [_parameter_bytes(config, chain), _given(chain), _state(config, chain, optimizer)]
     moments: dict[str, Formula] = {}
     for part in chain:

@@ -6,7 +6,7 @@ In: what the user gave, as numbers and option texts. Out: a `Query` with every d
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tfcost.book import SITUATIONS, Book, Option, TechniqueRecord
 from tfcost.book.record import OptionValue
@@ -95,7 +95,7 @@ def offered_options(record: TechniqueRecord, scope: str) -> dict[str, Option]:
     for cost in record.costs:
         if cost.scope == scope:
             for name in cost.variant.keys() - offered.keys() - SITUATIONS:
-                seen.setdefault(name, {})[cost.variant[name]] = None
+                seen.setdefault(name, {})[cast(OptionValue, cost.variant[name])] = None
     for name, values in sorted(seen.items()):
         plain = next((value for value in (False, "none") if value in values), next(iter(values)))
         offered[name] = Option(tuple(values), plain, "")

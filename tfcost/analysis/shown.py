@@ -6,7 +6,10 @@ at whole tiles, and of a Min or Max that stays open the part that holds at the g
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 
+from tfcost.analysis import polynomial as poly
 from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.readable import Readable, readable
 from tfcost.analysis.regime import Regime
@@ -15,37 +18,81 @@ from tfcost.analysis.tiles import mapped
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
 
-_REGIMES: tuple[tuple[str, ...], ...] = ((), ("n >= d",), ("n >> d",))
+_REGIMES = ("", "n >= d", "n >> d")
+_MOST_ROUNDINGS = 10
 _ALWAYS = ("h_kv <= h", "h <= d")
 _PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k")
 _WIDTH = "d = h*d_h"
 
 
-def class_of(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Theta | None:
-    """The class in the source document's symbols, under the weakest regime that decides it; None if none does.
+def class_of(
+    formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int], where: str | None = None
+) -> Theta | None:
+    """The class in the source document's symbols, under the weakest regime that decides it (or `where`); None if none
+    does.
 
-    `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d.
+    `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d. Where rounding
+    leaves the class open, it is that of whole tiles, and says so.
     """
-    formula = _rewritten(formula, values, fixed, {"d_h": "d/h", "f": "4*d"})
+    definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
+    formula = _rewritten(formula, values, definitions)
     within = (f"{name} <= n" for name in _PARTS_OF_A_SEQUENCE if values.get(name, values["n"]) < values["n"])
     implied = (*_ALWAYS, *within)
-    for texts in _REGIMES:
+    if where is None and is_tangled(formula) and (found := _class_of_whole_tiles(formula, Regime.of(implied=implied))):
+        return found
+    for text in _REGIMES if where is None else (where,):
+        regime = Regime.of(*filter(None, [text]), implied=implied)
         try:
-            return theta(formula, Regime.of(*texts, implied=implied))
+            return theta(formula, regime)
         except Undecided:
-            continue
-    return None
+            pass
+    return _class_of_whole_tiles(formula, Regime.of(implied=implied))
+
+
+def _class_of_whole_tiles(formula: Formula, regime: Regime) -> Theta | None:
+    aligned = readable(formula)
+    if not aligned.regime:
+        return None
+    try:
+        return replace(theta(aligned.formula, regime), regime=aligned.regime)
+    except Undecided:
+        return None
 
 
 def shown_form(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Readable:
     """The form of `formula` to read at `values`, and what it supposes beyond them ("": nothing)."""
-    found = readable(_rewritten(formula, values, fixed, {}), model_regime(values), collect=True)
+    regime = model_regime(values)
+    found = readable(_rewritten(formula, values, {}), regime, collect=True)
     decided = mapped(found.formula.tree, lambda call: _largest(call, values))
-    if decided == found.formula.tree:
-        return found
-    again = readable(Formula.of_tree(decided), model_regime(values), collect=True)
-    conditions = [found.regime, again.regime, "sizes like these, where this is the largest of several terms"]
-    return Readable(again.formula, ", ".join(dict.fromkeys(filter(None, conditions))))
+    if decided != found.formula.tree:
+        again = readable(Formula.of_tree(decided), regime, collect=True)
+        conditions = [found.regime, again.regime, "sizes like these, where this is the largest of several terms"]
+        found = Readable(again.formula, ", ".join(dict.fromkeys(filter(None, conditions))))
+    if "d_h" in fixed and values["d"] == values["h"] * fixed["d_h"]:
+        return replace(found, formula=_width_restored(found.formula, fixed["d_h"]))
+    return found
+
+
+def _width_restored(formula: Formula, head_width: int) -> Formula:
+    """`formula`, in which the head width is a number, with h times that number written d, where it divides."""
+    terms: list[poly.Polynomial] = []
+    for monomial, coefficient in poly.expand(formula.tree).items():
+        power = dict(monomial).get("h", 0)
+        number = head_width**power if isinstance(power, int) and power > 0 else 0
+        if number and Fraction(coefficient) % number == 0:
+            width = poly.joined(frozenset([("d", power)]), frozenset([("h", power)]), -1)
+            monomial, coefficient = poly.joined(monomial, width), Fraction(coefficient) / number
+        terms.append({monomial: t.exact(coefficient)})
+    return poly.to_formula(poly.total(terms))
+
+
+def is_tangled(formula: Formula) -> bool:
+    """Whether `formula` has so many roundings, Min and Max that exact answers about it would take seconds."""
+    return _roundings(formula.tree) > _MOST_ROUNDINGS
+
+
+def _roundings(node: t.Node) -> int:
+    return isinstance(node, t.Call) + sum(map(_roundings, t.children(node)))
 
 
 def along_n(formula: Formula, values: Mapping[str, int]) -> Formula:
@@ -64,15 +111,9 @@ def model_regime(values: Mapping[str, int]) -> Regime:
     return Regime.of(implied=(_WIDTH, "h_kv <= h") if width else ("h_kv <= h",))
 
 
-def _rewritten(
-    formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int], more: Mapping[str, str]
-) -> Formula:
-    """`formula` in fewer symbols: m = n and h_kv = h, h = d/d_h where d_h is fixed, and `more` definitions, each only
-    where it holds at `values`.
-    """
+def _rewritten(formula: Formula, values: Mapping[str, int], more: Mapping[str, str]) -> Formula:
+    """`formula` in fewer symbols: m = n, h_kv = h and `more` definitions, each only where it holds at `values`."""
     definitions = {"m": "n", "h_kv": "h"} | dict(more)
-    if "d_h" in fixed:
-        definitions["h"] = f"d/{fixed['d_h']}"
     holding = {name: text for name, text in definitions.items() if _holds(name, text, values)}
     if "h" in holding and "h_kv" in holding:
         holding["h_kv"] = holding["h"]

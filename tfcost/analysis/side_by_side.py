@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import cast
 
 from tfcost.analysis.answer import Answer, answer
 from tfcost.analysis.bounds import Undecided
@@ -10,9 +11,10 @@ from tfcost.analysis.crossover import Comparison, compare, compare_functions
 from tfcost.analysis.devices import Device
 from tfcost.analysis.predict import Prediction, predict
 from tfcost.analysis.query import Query
-from tfcost.analysis.shown import along_n, model_regime
+from tfcost.analysis.shown import along_n, is_tangled, model_regime
 from tfcost.book import Book
 from tfcost.errors import UserError
+from tfcost.formula import Formula
 
 COMPARED = ("matmul_flops", "scalar_flops", "algorithmic_flops", "issued_bytes", "unique_bytes", "peak_bytes")
 """The quantities that a comparison shows, in this order."""
@@ -22,12 +24,16 @@ TIME = "predicted_time"
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Two techniques in one quantity along n; `comparison` is None where it cannot be decided, `reason` says why."""
+    """Two techniques in one quantity along n; `comparison` is None where it cannot be decided, `reason` says why.
+
+    `exact`: every size is accounted for; else the formulas were evaluated once per doubling and bisected between.
+    """
 
     quantity: str
     first: str
     second: str
     comparison: Comparison | None
+    exact: bool = True
     reason: str = ""
 
 
@@ -75,16 +81,24 @@ def _smallest(values: Mapping[str, object]) -> frozenset[str]:
 def _meeting(quantity: str, first: Answer, second: Answer) -> Meeting:
     names = first.query.technique, second.query.technique
     one, two = (along_n(side.quantities[quantity].exact, side.query.values) for side in (first, second))
+    values = {**first.query.values, **second.query.values}
+    if is_tangled(one) or is_tangled(two):
+        found = compare_functions(_along(one, values), _along(two, values), "n")
+        return Meeting(quantity, *names, found, exact=False)
     try:
-        values = {**first.query.values, **second.query.values}
         return Meeting(quantity, *names, compare(one, two, "n", values, regime=model_regime(values)))
     except Undecided as error:
-        return Meeting(quantity, *names, None, str(error))
+        return Meeting(quantity, *names, None, reason=str(error))
+
+
+def _along(formula: Formula, values: Mapping[str, int]) -> Callable[[int], float]:
+    """`formula` as a function of n. Its values stay exact: they are only compared."""
+    return lambda n: cast(float, formula.evaluate({**values, "n": n}))
 
 
 def _meeting_in_time(first: Answer, second: Answer, device: Device) -> Meeting:
     found = compare_functions(_seconds(first, device), _seconds(second, device), "n")
-    return Meeting(TIME, first.query.technique, second.query.technique, found)
+    return Meeting(TIME, first.query.technique, second.query.technique, found, exact=False)
 
 
 def _time(one: Answer, device: Device) -> Prediction | None:

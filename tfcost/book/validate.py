@@ -6,6 +6,7 @@ from tfcost.book.record import TechniqueRecord
 from tfcost.cost import Cost
 from tfcost.errors import UserError, nearest
 from tfcost.formula import Formula
+from tfcost.symbols import SYMBOLS
 
 
 def check_record(record: TechniqueRecord) -> None:
@@ -23,6 +24,9 @@ def _check_symbols(cost: Cost, place: str) -> None:
     for formula in _formulas(cost):
         for name in sorted(formula.symbols - set(cost.symbols)):
             raise UserError(f"{place}: symbol '{name}' of {formula.text} is not declared{nearest(name, cost.symbols)}")
+    for formula in cost.composition.values():
+        for name in sorted(formula.symbols - set(cost.symbols) - SYMBOLS.keys()):
+            raise UserError(f"{place}: there is no symbol '{name}', which {formula.text} uses")
 
 
 def _formulas(cost: Cost) -> Iterator[Formula]:

@@ -1,6 +1,7 @@
 """From the shared options of the command line to queries: what `compare` and `explain` have in common."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from tfcost.analysis.query import (
     Query,
@@ -15,8 +16,10 @@ from tfcost.book import Book
 from tfcost.cli.options import Question
 from tfcost.cli.output import warn
 from tfcost.errors import UserError, nearest
+from tfcost.symbols import SYMBOLS
 
 DEFAULT_DEVICE = "h100-sxm"
+_MODEL_SIZES = ("n", "b", "d", "h", "h_kv", "d_h", "L", "f", "c", "V")
 _SCOPES = ("core", "layer", "block", "part")
 _SHOWN_TOGETHER = ("core", "layer")
 
@@ -70,3 +73,23 @@ def warn_about(query: Query, book: Book, given_options: Collection[str], quiet: 
     for name in given_options:
         if name not in query.options:
             warn(f"{query.technique} has no option '{name}' and is shown as it is", quiet)
+
+
+def config_overrides(question: Question) -> dict[str, Any]:
+    """The fields of a model configuration that the command line gives. UserError for an option that is none."""
+    if question.scope is not None:
+        raise UserError("--scope is not used for whole models, which show steps, parts, a layer and the model")
+    for name in question.sizes:
+        if name not in _MODEL_SIZES:
+            shown = ", ".join(_MODEL_SIZES)
+            raise UserError(f"{SYMBOLS[name].option} is not used for whole models; used there: {shown}")
+    options = question.options()
+    overrides: dict[str, Any] = dict(question.sizes)
+    if question.causal is not None:
+        overrides["causal"] = question.causal
+    if question.dtype is not None:
+        overrides["dtype"] = full_dtype(question.dtype)
+    options.pop("causal", None)
+    if options:
+        overrides["attention_options"] = options
+    return overrides

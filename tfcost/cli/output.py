@@ -23,7 +23,7 @@ def publish(report: "Report", destination: "Destination") -> None:
         report,
         destination.format,
         width=shutil.get_terminal_size((100, 24)).columns,
-        styled=to_terminal and not os.environ.get("NO_COLOR"),
+        styled=to_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
         ascii_only=destination.output is None and ascii_only(),
     )
     emit(text, destination.output)

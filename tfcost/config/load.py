@@ -27,6 +27,14 @@ def load_config(
         raise _user_error(error, file, overrides) from None
 
 
+def make_config(fields: Mapping[str, Any], techniques: Collection[str] = ()) -> ModelConfig:
+    """The model of `fields` that come from the command line. UserError that names the option."""
+    try:
+        return ModelConfig.model_validate(dict(fields), context={"techniques": techniques})
+    except ValidationError as error:
+        raise _user_error(error, YamlFile(Path(), {}), fields) from None
+
+
 def _user_error(error: ValidationError, file: YamlFile, overrides: Mapping[str, Any]) -> UserError:
     """The problem that stands first in the file; what is missing altogether comes last."""
     problems = error.errors(include_url=False)

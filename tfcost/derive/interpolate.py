@@ -78,7 +78,8 @@ def _polynomial(name: str, points: Mapping[int, Fraction], used: Sequence[int]) 
 
 def interpolate_sets(names: Sequence[str], samples: Mapping[tuple[int, ...], tuple[sp.Expr, ...]]) -> tuple[sp.Expr, ...]:
     """The same for sets of candidates (peak memory): those of one sample are matched to another's by their monomials,
-    and among equals by size. Raises `DerivationError` if the sets do not match."""
+    and among equals by size. Raises `DerivationError` if the sets do not match.
+    """
     groups: dict[frozenset[sp.Expr], dict[tuple[int, ...], list[sp.Expr]]] = {}
     for point, candidates in samples.items():
         for candidate in candidates:

@@ -144,7 +144,8 @@ def _records(launch: str, step: str, events: tuple["Event", ...]) -> list[Record
 
 def _touch(tracer: Tracer, tensors: Mapping[str, torch.Tensor], events: tuple["Event", ...]) -> None:
     """Counts the tensors a kernel reads and writes towards the run's unique bytes, each as a whole: an upper bound
-    where a kernel skips parts of one."""
+    where a kernel skips parts of one.
+    """
     kinds: dict[str, set[str]] = {}
     for event in events:
         if event.kind in ("load", "store", "atomic"):

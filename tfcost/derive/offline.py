@@ -7,7 +7,7 @@ import inspect
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,18 +69,26 @@ def compile_metadata(
     num_warps: int = 4,
     num_stages: int = 3,
     target: GPUTarget = HOPPER,
+    aligned: Collection[str] = (),
 ) -> Build:
-    """Builds the kernel down to machine code and reads its resource usage. Arguments as for `ttir_text`."""
-    source = _source(kernel, signature, constexprs)
+    """Builds the kernel down to machine code and reads its resource usage. Arguments as for `ttir_text`.
+
+    `aligned` names the parameters known to be multiples of 16 (addresses, strides): without them nothing is
+    prefetched, and less shared memory is used than in a real launch.
+    """
+    source = _source(kernel, signature, constexprs, aligned)
     compiled = compile_kernel(source, target=target, options=_options(num_warps, num_stages))
     usage = _resource_usage(compiled.asm["cubin"], compiled.metadata.name)
     return Build(int(compiled.metadata.shared), usage["REG"], usage["LOCAL"] + usage["STACK"])
 
 
-def _source(kernel: JITFunction[Any], signature: Mapping[str, str], constexprs: Mapping[str, Any]) -> ASTSource:
+def _source(
+    kernel: JITFunction[Any], signature: Mapping[str, str], constexprs: Mapping[str, Any], aligned: Collection[str] = ()
+) -> ASTSource:
     if not isinstance(kernel, JITFunction):
         raise DerivationError(f"{kernel!r} is not a compiled Triton kernel (is TRITON_INTERPRET set?)")
-    return ASTSource(fn=kernel, signature=dict(signature), constexprs=dict(constexprs))
+    hints = {(kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in aligned}
+    return ASTSource(fn=kernel, signature=dict(signature), constexprs=dict(constexprs), attrs=hints)
 
 
 def _options(num_warps: int, num_stages: int) -> dict[str, Any]:
@@ -96,7 +104,7 @@ def _first_passes(backend: Any, module: Any, options: Any, target: GPUTarget) ->
 
 
 def _resource_usage(cubin: bytes, name: str) -> dict[str, int]:
-    """cuobjdump's `REG:40 STACK:0 SHARED:0 LOCAL:0 ...` line for one kernel."""
+    """Cuobjdump's `REG:40 STACK:0 SHARED:0 LOCAL:0 ...` line for one kernel."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(cubin)

@@ -118,7 +118,7 @@ def _holds_for_nonempty(condition: sp.Eq) -> bool:
 
 
 def _plain_functions(expr: sp.Expr) -> sp.Expr:
-    """torch's own division and min/max functions rewritten as sympy's ceiling, floor, Min, Max, Mod."""
+    """Torch's own division and min/max functions rewritten as sympy's ceiling, floor, Min, Max, Mod."""
     if not expr.args or expr.is_Atom:
         return expr
     arguments = [_plain_functions(argument) for argument in expr.args]

@@ -23,8 +23,10 @@ def sum_over(body: sp.Expr, symbol: sp.Symbol, low: sp.Expr, high: sp.Expr) -> s
 
     Raises `NoClosedForm`, or `NotAnInteger` for an expression outside the grammar.
     """
-    start, stop = from_sympy(low), from_sympy(high)
-    return to_sympy(simplified(sum_over_range(from_sympy(body), from_sympy(symbol), start, stop)))
+    # What the symbol is declared to be says nothing about the range it runs over here.
+    counter = sp.Symbol(symbol.name, integer=True)
+    summand = from_sympy(body.xreplace({symbol: counter}))
+    return to_sympy(simplified(sum_over_range(summand, from_sympy(counter), from_sympy(low), from_sympy(high))))
 
 
 def sum_over_range(body: Poly, symbol: Poly, low: Poly, high: Poly) -> Poly:

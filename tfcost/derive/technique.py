@@ -46,7 +46,8 @@ class Variant:
 @dataclass(frozen=True, slots=True)
 class Technique:
     """A technique: what `tfcost techniques` lists and `tfcost derive` derives. `defaults` are values for symbols of its
-    own (chunk length)."""
+    own (chunk length).
+    """
 
     name: str
     title: str

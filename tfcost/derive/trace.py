@@ -29,7 +29,8 @@ ZERO = sp.Integer(0)
 @dataclass(frozen=True, slots=True)
 class PassTrace:
     """One traced pass. `peak` is a set of candidates (the peak is their maximum); `extra` holds what a chain of
-    parts needs to know (`trace_part`)."""
+    parts needs to know (`trace_part`).
+    """
 
     records: tuple[Record, ...]
     peak: tuple[sp.Expr, ...]
@@ -88,7 +89,8 @@ def trace_forward(subject: Subject, dtype: torch.dtype, device: str = "cuda") ->
 
 def trace_backward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> PassTrace:
     """The backward pass; inputs, output and output gradient are held by the caller. `saved_bytes` is what the forward
-    pass left for it beyond inputs, parameters and outputs."""
+    pass left for it beyond inputs, parameters and outputs.
+    """
     saved: list[sp.Expr] = []
     with _environment(subject, dtype, device) as (sizes, tracer):
         arguments = build_arguments(subject, sizes, dtype, training=True)

@@ -166,7 +166,8 @@ _SOLE_TENSOR_USES, _SOLE_STORAGE_USES = 4, 2
 
 def _engine_would_add_in_place(args: Any) -> bool:
     """Whether this addition is autograd summing two gradients of one tensor, which outside a dispatch mode reuses the
-    first one's memory if nobody else holds it (torch/csrc/autograd/input_buffer.cpp, can_accumulate_inplace)."""
+    first one's memory if nobody else holds it (torch/csrc/autograd/input_buffer.cpp, can_accumulate_inplace).
+    """
     if torch._C._current_autograd_node() is None or in_user_code() or torch.is_grad_enabled():
         return False
     first = args[0]

@@ -51,13 +51,20 @@ class Formula:
 
     @classmethod
     def of_tree(cls, node: Node) -> "Formula":
-        """The formula of a syntax tree, its text in canonical order."""
+        """The formula of a syntax tree, its text in canonical order (written when it is first asked for)."""
         if tree.depth(node) > tree.MAX_DEPTH:
             raise FormulaError(f"a formula nested more than {tree.MAX_DEPTH} levels deep")
         formula = cls.__new__(cls)
-        object.__setattr__(formula, "text", render(node, styles.CANONICAL))
         formula.__dict__["tree"] = node
         return formula
+
+    def __getattr__(self, name: str) -> str:
+        """The text of a formula that came from a tree: most intermediate results are never written."""
+        if name != "text" or "tree" not in self.__dict__:
+            raise AttributeError(name)
+        text = render(self.tree, styles.CANONICAL)
+        object.__setattr__(self, "text", text)
+        return text
 
     @cached_property
     def tree(self) -> Node:

@@ -1,15 +1,18 @@
 """What `analyze` shows: every step of every part, one layer, the whole model, its weights and what rules its cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from tfcost.analysis.answer import ADDITIVE, Evaluated
 from tfcost.analysis.breakdown import Breakdown, Entry, PartView
+from tfcost.analysis.claims import CheckedClaim
 from tfcost.analysis.predict import Prediction
+from tfcost.book import TechniqueRecord
 from tfcost.config.model import ModelConfig
 from tfcost.formula import Formula
 from tfcost.quantities import QUANTITIES
+from tfcost.report.claims import claims_tables, explanation_document, origin_notes
 from tfcost.report.document import evaluated_document, header, prediction_document
 from tfcost.report.page import Amount, Cell, Page, Report, Table
 from tfcost.report.records import quantity_records
@@ -17,38 +20,60 @@ from tfcost.report.rules import rule_document, rule_sentences
 from tfcost.report.units import grouped, percent
 from tfcost.report.words import class_cell, conditions, sizes_line
 
+Explained = tuple[TechniqueRecord, Sequence[CheckedClaim]]
+
 _STEP_COLUMNS = ("step", "times", "each", "all", "share", "class of all", "formula of one")
 _TOTAL_COLUMNS = ("quantity", "value", "class", "formula")
 _WEIGHT_COLUMNS = ("part", "weights", "share", "formula")
 
 
-def analyze_report(model: Breakdown, config: ModelConfig, time: Prediction | None, exact: bool = False) -> Report:
-    """The analysis of the model that `config` describes; `exact`: tables with exact formulas."""
+def analyze_report(
+    model: Breakdown,
+    config: ModelConfig,
+    time: Prediction | None,
+    explained: Explained | None = None,
+    exact: bool = False,
+) -> Report:
+    """The analysis of the model that `config` describes, with what is `explained` about transformers as such added;
+    `exact`: tables with exact formulas.
+    """
     return Report(
-        page=lambda: _page(model, config, time, exact),
-        document=lambda: _document(model, config, time),
+        page=lambda: _page(model, config, time, explained, exact),
+        document=lambda: _document(model, config, time, explained),
         records=lambda: quantity_records(_results(model, config, time)),
     )
 
 
-def _page(model: Breakdown, config: ModelConfig, time: Prediction | None, exact: bool) -> Page:
+def _page(
+    model: Breakdown, config: ModelConfig, time: Prediction | None, explained: Explained | None, exact: bool
+) -> Page:
     cost = model.cost
     lines = (f"{cost.pass_}, {cost.dtype}, {_description(config)}", sizes_line(cost.values))
     tables = [_step_table(name, model, exact) for name in ADDITIVE if name in model.layer]
     tables += [_total_table(model, time, exact), _weights_table(model, config, exact)]
     notes = [sentence for rule in model.rules for sentence in rule_sentences(rule, cost.values["n"])]
-    notes += [f"Assumes: {text}" for text in cost.assumptions] + [f"Workspace: {text}" for text in cost.workspace]
-    return Page(cost.name, lines, tuple(tables), tuple(notes))
+    if explained is None:
+        notes += [f"Assumes: {text}" for text in cost.assumptions] + [f"Workspace: {text}" for text in cost.workspace]
+        return Page(cost.name, lines, tuple(tables), tuple(notes))
+    record, claims = explained
+    notes += origin_notes(record, cost.assumptions, cost.workspace)
+    title = f"{record.title} ({record.technique}), section {record.section}"
+    return Page(title, (record.summary, *lines), (*tables, *claims_tables(claims)), tuple(notes))
 
 
-def _document(model: Breakdown, config: ModelConfig, time: Prediction | None) -> dict[str, Any]:
-    weights = model.quantities["parameters"]
-    return header("analyze", model.cost.dtype, model.cost.values) | {
-        "model": model.cost.name,
+def _document(
+    model: Breakdown, config: ModelConfig, time: Prediction | None, explained: Explained | None
+) -> dict[str, Any]:
+    cost, weights = model.cost, model.quantities["parameters"]
+    document = header("explain" if explained else "analyze", cost.dtype, cost.values) | {
+        "model": cost.name,
         "results": _results(model, config, time),
         "parameters": {"formula": weights.formula.text, "value": weights.value},
         "dominance": [rule_document(rule) for rule in model.rules],
     }
+    if explained:
+        document["explanation"] = explanation_document(*explained, cost.workspace)
+    return document
 
 
 def _results(model: Breakdown, config: ModelConfig, time: Prediction | None) -> list[dict[str, Any]]:
@@ -103,7 +128,7 @@ def _total_table(model: Breakdown, time: Prediction | None, exact: bool) -> Tabl
         for one in entries
     ]
     if time:
-        bound = f"on {time.device}, a prediction without launches; bound by {time.bound}"
+        bound = f"on {time.device}, a prediction; bound by {time.bound}"
         rows.append(("time", Amount(time.seconds, "s"), class_cell(model.time), bound))
     notes = [f"{entry.kind.label}: {entry.note}" for entry in entries if entry.note]
     notes += [] if exact else conditions((entry.kind.label, entry) for entry in entries)

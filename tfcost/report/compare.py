@@ -119,6 +119,7 @@ def _crossovers(meeting: Meeting, scope: str) -> list[dict[str, Any]]:
             "cheaper_below": None if crossing.below is None else names[crossing.below],
             "cheaper_above": None if crossing.above is None else names[crossing.above],
             "formula": crossing.closed.text if crossing.closed else None,
+            "exact": meeting.exact,
         }
         for crossing in meeting.comparison.crossings
     ]

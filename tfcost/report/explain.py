@@ -5,8 +5,10 @@ from typing import Any
 
 from tfcost.analysis.answer import Answer, Evaluated, amounts_as_quantities
 from tfcost.analysis.claims import CheckedClaim
+from tfcost.analysis.tiling import tile_bound
 from tfcost.book import TechniqueRecord
 from tfcost.cost import Operation
+from tfcost.report.claims import claims_tables, explanation_document, io_document, io_tables, origin_notes
 from tfcost.report.document import answer_document, evaluated_document, header, used_symbols
 from tfcost.report.page import Amount, Cell, Code, Page, Report, Table
 from tfcost.report.records import quantity_records
@@ -14,7 +16,6 @@ from tfcost.report.words import class_cell, conditions, options_text, sizes_line
 
 _STEP_COLUMNS = ("operation", "value", "formula or source line")
 _TOTAL_COLUMNS = ("quantity", "value", "class", "formula")
-_CLAIM_COLUMNS = ("claim", "stated", "derived", "derived, h = 1", "scope", "agrees")
 
 
 def explain_report(
@@ -37,21 +38,16 @@ def _page(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedClaim
             f"{query.scope}, {query.pass_}, {query.dtype}, {options_text(answer)}",
             sizes_line(used_symbols([answer])),
         ),
-        (*_step_tables(answer, exact), _total_table(answer, exact), *_claims_tables(claims)),
-        tuple(_notes(answer, record)),
+        (*_step_tables(answer, exact), _total_table(answer, exact), *io_tables(answer.cost), *claims_tables(claims)),
+        tuple(origin_notes(record, answer.cost.assumptions, answer.cost.workspace)),
     )
 
 
 def _document(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedClaim]) -> dict[str, Any]:
     result = answer_document(answer) | {"operations": [_operation(one, answer) for one in answer.cost.operations]}
-    explanation = {
-        "title": record.title,
-        "section": record.section,
-        "summary": record.summary,
-        "workspace": list(answer.cost.workspace),
-        "provenance": {"sources": dict(record.provenance.sources), "versions": dict(record.provenance.versions)},
-        "claims": [_claim(claim) for claim in claims],
-    }
+    explanation = explanation_document(record, claims, answer.cost.workspace)
+    if (bound := tile_bound(answer.cost)) is not None:
+        explanation["io"] = io_document(bound)
     symbols = used_symbols([answer])
     return header("explain", answer.query.dtype, symbols) | {"results": [result], "explanation": explanation}
 
@@ -95,29 +91,6 @@ def _total_table(answer: Answer, exact: bool) -> Table:
     return Table("Total", _TOTAL_COLUMNS, tuple(rows), tuple(notes))
 
 
-def _claims_tables(claims: Sequence[CheckedClaim]) -> list[Table]:
-    if not claims:
-        return []
-    rows = tuple(
-        (
-            f"{claim.claim.section} {claim.claim.quantity} {claim.claim.step}".rstrip(),
-            *map(class_cell, (claim.claimed, claim.derived, claim.one_head)),
-            claim.scope,
-            "yes" if claim.agrees else "no",
-        )
-        for claim in claims
-    )
-    return [Table("What the source document states, and what is derived", _CLAIM_COLUMNS, rows)]
-
-
-def _notes(answer: Answer, record: TechniqueRecord) -> list[str]:
-    notes = [f"Assumes: {text}" for text in answer.cost.assumptions]
-    notes += [f"Workspace: {text}" for text in answer.cost.workspace]
-    notes += [f"Derived from {path} (SHA-256 {digest[:12]})" for path, digest in record.provenance.sources.items()]
-    versions = ", ".join(f"{name} {version}" for name, version in record.provenance.versions.items())
-    return [*notes, f"Derived with {versions}"] if versions else notes
-
-
 def _operation(operation: Operation, answer: Answer) -> dict[str, Any]:
     quantities = amounts_as_quantities(operation.amounts, answer.query.values, answer.cost.fixed)
     return {
@@ -127,19 +100,4 @@ def _operation(operation: Operation, answer: Answer) -> dict[str, Any]:
         "code": operation.code,
         "launches": operation.launches,
         "quantities": {name: evaluated_document(entry) for name, entry in quantities.items()},
-    }
-
-
-def _claim(claim: CheckedClaim) -> dict[str, Any]:
-    return {
-        "section": claim.claim.section,
-        "quantity": claim.claim.quantity,
-        "step": claim.claim.step,
-        "formula": claim.claim.formula.text,
-        "quote": claim.claim.quote,
-        "scope": claim.scope,
-        "claimed": claim.claimed.text if claim.claimed else None,
-        "derived": claim.derived.text if claim.derived else None,
-        "derived_one_head": claim.one_head.text if claim.one_head else None,
-        "agrees": claim.agrees,
     }

@@ -14,7 +14,8 @@ def rule_sentences(rule: Rule, n: int) -> list[str]:
     """The largest term now, its share, whether n or d rules by it, and every change along n."""
     largest = rule.terms[0]
     what = f"{rule.scope}, {QUANTITIES[rule.quantity].label}"
-    now = f"{what}: at n = {n} the largest term is {largest.term.pretty()} ({percent(largest.share)}){_ruler(largest.term)}"
+    share = f"{largest.term.pretty()} ({percent(largest.share)})"
+    now = f"{what}: at n = {n} the largest term is {share}{_ruler(largest.term)}"
     return [now, *(f"{what}: {_change(flip)}" for flip in rule.flips)]
 
 

@@ -31,9 +31,18 @@ def class_cell(theta: Theta | None) -> Cell:
 
 
 def conditions(entries: Iterable[tuple[str, Evaluated]]) -> list[str]:
-    """What the shown formulas suppose, as notes: the names of those that suppose the same are told together."""
+    """What the shown formulas and classes suppose, as notes: names that suppose the same are told together."""
+    entries = list(entries)
+    formulas = _grouped((name, entry.shown_under) for name, entry in entries)
+    classes = _grouped((name, entry.theta.regime) for name, entry in entries if entry.theta)
+    notes = [f"{names}: the formula shown supposes {what}" for what, names in formulas.items()]
+    return notes + [f"{names}: the class supposes {what}" for what, names in classes.items() if what not in formulas]
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The names by what they suppose; those that suppose nothing are left out."""
     names: dict[str, list[str]] = {}
-    for name, entry in entries:
-        if entry.shown_under:
-            names.setdefault(entry.shown_under, []).append(name)
-    return [f"{', '.join(holders)}: the formula shown supposes {what}" for what, holders in names.items()]
+    for name, what in pairs:
+        if what:
+            names.setdefault(what, []).append(name)
+    return {what: ", ".join(holders) for what, holders in names.items()}

@@ -6,7 +6,6 @@ the tile sizes depend on it (Dao 2023, arXiv 2307.08691).
 
 from collections.abc import Iterator
 
-from tfcost_kernels.flash import flash_attention
 from torch import Tensor
 
 from tfcost.derive.technique import Claim, Option, Technique, Variant
@@ -14,6 +13,7 @@ from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques import masks, standard
 from tfcost.techniques.variants import Setting, attention_variants
+from tfcost_kernels.flash import flash_attention
 
 # Head widths that models use; the kernels know more (`tfcost_kernels.flash.tiles`).
 HEAD_WIDTHS = (64, 128)

@@ -30,7 +30,7 @@ def attention_layer(
 def residual(
     x: Tensor, inner: Callable[[Tensor], Tensor], norm: str, scale: Tensor | None, shift: Tensor | None
 ) -> Tensor:
-    """x + inner(x), with a layer norm before `inner` ("pre"), after the sum ("post"), or none. x: [b, n, d]."""
+    """X + inner(x), with a layer norm before `inner` ("pre"), after the sum ("post"), or none. x: [b, n, d]."""
     if norm == "pre":
         return _add(x, inner(layer_norm(x, scale, shift)))
     out = _add(x, inner(x))

@@ -112,7 +112,8 @@ def _variants() -> Iterator[Variant]:
 
 def _causal(name: str, grouped: bool, padded: bool, earlier: bool, scopes: tuple[str, ...]) -> Iterator[Variant]:
     """The chunked form runs different code when query heads share keys, when the last chunk is filled up, and when
-    there are keys before the first query; each is derived by itself."""
+    there are keys before the first query; each is derived by itself.
+    """
     n = "t*c-p" if padded else "t*c"
     symbols = ["t", "c", *(["p"] if padded else []), *(["e"] if earlier else [])]
     setting = Setting(

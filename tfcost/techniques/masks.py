@@ -1,5 +1,6 @@
 """Which query may see which key: one predicate per mask. It makes the reference's mask (on index tensors) and is what
-the exact count of allowed pairs is derived from (on symbols)."""
+the exact count of allowed pairs is derived from (on symbols).
+"""
 
 from collections.abc import Callable
 from typing import Any

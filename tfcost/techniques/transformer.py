@@ -19,7 +19,8 @@ def embed(
     scale: Tensor | None = None, shift: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Token rows, plus learned positions, plus segment 0 (BERT), then a norm if it has one. tokens: [b, n] integers;
-    table: [V, d]; positions: [P, d] with P >= n; segments: [S, d]; returns [b, n, d]."""
+    table: [V, d]; positions: [P, d] with P >= n; segments: [S, d]; returns [b, n, d].
+    """
     with step("embedding"):
         x = F.embedding(tokens, table)
         if positions is not None:

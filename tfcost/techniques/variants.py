@@ -25,7 +25,8 @@ HEADS = "h_kv*r"
 @dataclass(frozen=True, slots=True)
 class Setting:
     """How an attention core is called: its own `arguments` beside q, k, v (plain values or `Size`s), the expressions
-    of n and m in the sizes `symbols`, sizes with a `fixed` value, and what auxiliary sizes stand for."""
+    of n and m in the sizes `symbols`, sizes with a `fixed` value, and what auxiliary sizes stand for.
+    """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
     n: str = "n"
@@ -84,7 +85,7 @@ def core_subject(attention: Attention, setting: Setting) -> Subject:
 
 
 def layer_subject(attention: Attention, setting: Setting) -> Subject:
-    """x and the four projection matrices, no biases."""
+    """X and the four projection matrices, no biases."""
 
     def layer(x: TorchTensor, **rest: Any) -> TorchTensor:
         return attention_layer(x, **_with_core(attention, setting, rest))
@@ -93,7 +94,7 @@ def layer_subject(attention: Attention, setting: Setting) -> Subject:
 
 
 def block_subject(attention: Attention, setting: Setting, norm: str, bias: bool) -> Subject:
-    """x + attention(norm(x)) and its relatives."""
+    """X + attention(norm(x)) and its relatives."""
 
     def block(x: TorchTensor, scale: TorchTensor | None = None, shift: TorchTensor | None = None,
               **rest: Any) -> TorchTensor:  # fmt: skip

@@ -7,7 +7,7 @@ import triton.language as tl
 
 @triton.jit
 def attention(
-    Q, K, V, O, L, stride_b, stride_h, stride_n, stride_kb, stride_kh, stride_km, H, GROUP, N, M, scale,
+    Q, K, V, OUT, L, stride_b, stride_h, stride_n, stride_kb, stride_kh, stride_km, H, GROUP, N, M, scale,
     D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
@@ -37,7 +37,7 @@ def attention(
         v = tl.load(V + kv_start + keys[:, None] * stride_km + width[None, :], mask=keys[:, None] < M, other=0.0)
         acc = tl.dot(p.to(tl.float16), v, acc * shrink[:, None])
         largest = new
-    out = O + q_start + rows[:, None] * stride_n + width[None, :]
+    out = OUT + q_start + rows[:, None] * stride_n + width[None, :]
     tl.store(out, (acc / total[:, None]).to(tl.float16), mask=rows[:, None] < N)
     tl.store(L + tl.program_id(1) * N + rows, largest + tl.log2(total), mask=rows < N)
 
@@ -53,7 +53,7 @@ def launch_attention(b, h, group, n, m, causal, BM, BN):
 
 @triton.jit
 def window(
-    Q, K, V, O, stride_h, stride_n, N, W, scale, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    Q, K, V, OUT, stride_h, stride_n, N, W, scale, D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
     base = tl.program_id(1) * stride_h
@@ -77,7 +77,7 @@ def window(
         v = tl.load(V + base + keys[:, None] * stride_n + width[None, :], mask=keys[:, None] < N, other=0.0)
         acc = tl.dot(p.to(tl.float16), v, acc * shrink[:, None])
         largest = new
-    out = O + base + rows[:, None] * stride_n + width[None, :]
+    out = OUT + base + rows[:, None] * stride_n + width[None, :]
     tl.store(out, (acc / total[:, None]).to(tl.float16), mask=rows[:, None] < N)
 
 

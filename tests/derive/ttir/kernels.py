@@ -14,7 +14,7 @@ def matmul_tile(A, B, C, row, column, M, N, K, BM: tl.constexpr, BN: tl.constexp
     a_tile = A + rows[:, None] * K + inner[None, :]
     b_tile = B + inner[:, None] * N + columns[None, :]
     acc = tl.zeros([BM, BN], tl.float32)
-    for step in range(0, tl.cdiv(K, BK)):
+    for step in range(tl.cdiv(K, BK)):
         left = K - step * BK
         a = tl.load(a_tile, mask=(rows[:, None] < M) & (inner[None, :] < left), other=0.0)
         b = tl.load(b_tile, mask=(inner[:, None] < left) & (columns[None, :] < N), other=0.0)
@@ -58,6 +58,26 @@ def launch_grouped_matmul(m, n, k, programs):
     BM, BN, BK = 64, 32, 32
     grid = min(programs, triton.cdiv(m, BM) * triton.cdiv(n, BN))
     grouped_matmul[(grid,)](*_matrices(m, n, k), m, n, k, BM=BM, BN=BN, BK=BK, GROUP=3)
+
+
+@triton.jit
+def strided_copy(X, Y, M, N, PROGRAMS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
+    """Persistent: loads by the loop's index, stores by a counter that is carried beside it."""
+    columns = tl.cdiv(N, BN)
+    stored = tl.program_id(0) - PROGRAMS
+    for tile in range(tl.program_id(0), tl.cdiv(M, BM) * columns, PROGRAMS):
+        row = tile // columns * BM + tl.arange(0, BM)
+        column = tile % columns * BN + tl.arange(0, BN)
+        x = tl.load(X + row[:, None] * N + column[None, :], mask=(row[:, None] < M) & (column[None, :] < N))
+        stored += PROGRAMS
+        row = stored // columns * BM + tl.arange(0, BM)
+        column = stored % columns * BN + tl.arange(0, BN)
+        tl.store(Y + row[:, None] * N + column[None, :], x, mask=(row[:, None] < M) & (column[None, :] < N))
+
+
+def launch_strided_copy(m, n):
+    x = torch.randn(m, n)
+    strided_copy[(5,)](x, torch.empty_like(x), m, n, PROGRAMS=5, BM=16, BN=32)
 
 
 @triton.jit
@@ -213,7 +233,7 @@ def with_call(X, Y, N, B: tl.constexpr):
     place = tl.program_id(0) * B
     x = tl.load(X + place)
     after = store_one(Y, place, N - 1)
-    for i in range(0, after):
+    for i in range(after):
         tl.store(X + i, x)
         store_one(Y, i + 5, N)
 
@@ -266,3 +286,20 @@ def until_loaded(X, LENGTHS, MOST, B: tl.constexpr, BOUND: tl.constexpr):
         length = tl.minimum(length, MOST)
     for start in range(0, length, B):
         tl.store(X + start + tl.arange(0, B), 1.0)
+
+
+@triton.jit
+def unrolled(X, N, TIMES: tl.constexpr):
+    place = tl.program_id(0)
+    for _ in tl.static_range(TIMES):
+        place += N
+        tl.store(X, 1.0, mask=place < 5 * N)
+
+
+@triton.jit
+def flagged(X, FLAG, N, B: tl.constexpr):
+    lanes = tl.program_id(0) * B + tl.arange(0, B)
+    if FLAG:
+        tl.store(X + lanes, 1.0, mask=lanes < N)
+    else:
+        tl.store(X, 1.0)

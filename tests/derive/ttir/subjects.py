@@ -18,7 +18,7 @@ def size(name: str) -> sp.Symbol:
     return sp.Symbol(name, integer=True, positive=True)
 
 
-n, m, k, w, b, h, r, p, f = (size(name) for name in "n m k w b h r p f".split())
+n, m, k, w, b, h, r, p, f = (size(name) for name in ["n", "m", "k", "w", "b", "h", "r", "p", "f"])
 
 
 @dataclass(frozen=True)
@@ -58,25 +58,27 @@ def _grid(**values: list[int]) -> list[dict[str, int]]:
     return [{name: entries[i % len(entries)] for name, entries in values.items()} for i in range(longest)]
 
 
-LENGTHS = [1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 80, 96, 100, 127, 128, 129, 513]
-SHORT = [*range(1, 20, 2), 16, *range(30, 66, 4)]
+LENGTHS = [1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 80, 96, 100, 127, 128, 129]
+SHORT = [*range(1, 20), 31, 33, 48, 49]
+LENGTHS_OF_ATTENTION = [*LENGTHS, 513]
 OTHERS = [64, 200, 1, 65, 16, 129, 33, 128, 63, 17, 100]
+_WINDOWS = _grid(n=LENGTHS_OF_ATTENTION, w=[1, 16, 63, 64, 200, 31, 1000])
 _STRIDES = "stride_b stride_h stride_n stride_kb stride_kh stride_km"
 
 
-def _attention(causal: bool, BM: int, BN: int, same: bool, cases: list[dict[str, Any]]) -> Subject:
+def attention_subject(causal: bool, BM: int, BN: int, same: bool, cases: list[dict[str, Any]]) -> Subject:
     keys = n if same else m
     fixed = {"b": 1, "h": 2, "group": 2, "causal": causal, "BM": BM, "BN": BN}
     return Subject(
         launcher="launch_attention",
         kernel=attention_kernels.attention,
         types={
-            **_types("Q K V O", "", "*fp16"), "L": "*fp32",
+            **_types("Q K V OUT", "", "*fp16"), "L": "*fp32",
             **_types("", f"{_STRIDES} H GROUP N M", floats="scale"),
         },
         constexprs={"D": 16, "BM": BM, "BN": BN, "CAUSAL": causal},
         arguments={
-            **_pointers("Q K V O L"), **{name: size(name) for name in _STRIDES.split()},
+            **_pointers("Q K V OUT L"), **{name: size(name) for name in _STRIDES.split()},
             "H": h, "GROUP": r, "N": n, "M": keys, "scale": None,
         },
         grid=(sp.ceiling(n / BM), b * h, 1),
@@ -85,16 +87,16 @@ def _attention(causal: bool, BM: int, BN: int, same: bool, cases: list[dict[str,
     )  # fmt: skip
 
 
-def _window(BM: int, BN: int) -> Subject:
+def window_subject(BM: int, BN: int) -> Subject:
     return Subject(
         launcher="launch_window",
         kernel=attention_kernels.window,
-        types={**_types("Q K V O", "", "*fp16"), **_types("", "stride_h stride_n N W", floats="scale")},
+        types={**_types("Q K V OUT", "", "*fp16"), **_types("", "stride_h stride_n N W", floats="scale")},
         constexprs={"D": 16, "BM": BM, "BN": BN},
-        arguments={**_pointers("Q K V O"), "stride_h": size("stride_h"), "stride_n": size("stride_n"), "N": n, "W": w,
+        arguments={**_pointers("Q K V OUT"), "stride_h": size("stride_h"), "stride_n": size("stride_n"), "N": n, "W": w,
                    "scale": None},
         grid=(sp.ceiling(n / BM), h, 1),
-        cases=[{"h": 1, "BM": BM, "BN": BN, **case} for case in _grid(n=LENGTHS, w=[1, 16, 63, 64, 200, 31, 1000])],
+        cases=[{"h": 1, "BM": BM, "BN": BN, **case} for case in _WINDOWS],
         path=attention_kernels.__file__,
     )  # fmt: skip
 
@@ -111,19 +113,25 @@ def _matmul(launcher: str, kernel: Any, grid: sp.Expr, extra: dict[str, int], ca
     )
 
 
-_MATRICES = _grid(m=[*LENGTHS[:19], 400], n=[33, 1, 128, 65, 260, 31, 32], k=[32, 65, 1, 96])
+_MATRICES = _grid(m=[*LENGTHS, 200], n=[33, 1, 64, 31, 32, 65, 97], k=[32, 65, 1])
 _TILES = sp.ceiling(m / 64) * sp.ceiling(n / 32)
 
 SUBJECTS: dict[str, Subject] = {
-    "attention full": _attention(False, 128, 64, False, _grid(n=LENGTHS, m=OTHERS)),
-    "attention causal": _attention(True, 128, 64, True, [{"n": length, "m": length} for length in LENGTHS]),
-    "attention causal, m and n": _attention(True, 64, 128, False, _grid(n=LENGTHS, m=OTHERS)),
-    "window": _window(128, 64),
-    "window, wide keys": _window(64, 128),
+    "attention full": attention_subject(False, 128, 64, False, _grid(n=LENGTHS_OF_ATTENTION, m=OTHERS)),
+    "attention causal": attention_subject(
+        True, 128, 64, True, [{"n": length, "m": length} for length in LENGTHS_OF_ATTENTION]
+    ),
+    "attention causal, m and n": attention_subject(True, 64, 128, False, _grid(n=LENGTHS_OF_ATTENTION, m=OTHERS)),
+    "window": window_subject(128, 64),
+    "window, wide keys": window_subject(64, 128),
     "matmul": _matmul("launch_matmul", kernels.matmul, _TILES, {}, _MATRICES),
     "grouped matmul": _matmul(
         "launch_grouped_matmul", kernels.grouped_matmul, sp.Min(p, _TILES), {"GROUP": 3},
         [{**case, "programs": 1 + index % 7} for index, case in enumerate(_MATRICES)],
+    ),
+    "strided copy": Subject(
+        "launch_strided_copy", kernels.strided_copy, _types("X Y", "M N"), {"PROGRAMS": 5, "BM": 16, "BN": 32},
+        {**_pointers("X Y"), "M": m, "N": n}, (5, 1, 1), _grid(m=LENGTHS, n=[1, 31, 32, 33, 100]),
     ),
     "branches": Subject(
         "launch_branches", kernels.branches, _types("X Y", "N FIRST"), {"B": 16},
@@ -159,7 +167,7 @@ SUBJECTS: dict[str, Subject] = {
     "ragged": Subject(
         "launch_ragged", kernels.ragged, _types("X Y", "N M"), {"B": 16, "C": 8},
         {**_pointers("X Y"), "N": n, "M": m}, (sp.ceiling(n / 16), sp.ceiling(m / 8), 1),
-        _grid(n=LENGTHS[:20], m=[1, 3, 7, 8, 9, 20]),
+        _grid(n=LENGTHS, m=[1, 3, 7, 8, 9, 20]),
     ),
     "with call": Subject(
         "launch_with_call", kernels.with_call, _types("X Y", "N"), {"B": 16},

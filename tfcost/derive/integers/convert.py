@@ -13,7 +13,7 @@ from tfcost.derive.integers.lattice import extreme
 from tfcost.derive.integers.poly import ONE, ZERO, Atom, Extreme, Floor, Poly, Var, as_poly, common_factor
 
 
-class NotAnInteger(ValueError):
+class NotAnInteger(ValueError):  # noqa: N818 - a property of the expression
     """An expression that is not built from integer symbols by + - * // % Min Max floor ceiling."""
 
 
@@ -101,7 +101,7 @@ def _atom(atom: Atom) -> sp.Expr:
 
 
 def _rounded(atom: Floor) -> sp.Expr:
-    """floor or ceiling, whichever leaves the smaller constant: floor((n + 127)/128) is ceiling(n/128)."""
+    """Floor or ceiling, whichever leaves the smaller constant: floor((n + 127)/128) is ceiling(n/128)."""
     top, divisor = atom.numerator, atom.divisor
     if not divisor.is_constant:
         # floor((n - 1)/w) = ceiling(n/w) - 1

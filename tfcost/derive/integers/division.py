@@ -32,7 +32,7 @@ def ceil_div(numerator: Poly | Number, divisor: Poly | int) -> Poly:
 
 
 def remainder(numerator: Poly | int, divisor: Poly | int) -> Poly:
-    """numerator - divisor * floor(numerator / divisor)."""
+    """Numerator - divisor * floor(numerator / divisor)."""
     return as_poly(numerator) - floor_div(numerator, divisor) * divisor
 
 
@@ -140,7 +140,7 @@ def _by_expression(top: Poly, divisor: Poly) -> Poly:
 
 
 def exact_quotient(top: Poly, divisor: Poly) -> Poly | None:
-    """k if top = k * divisor for one monomial k with an integer coefficient, else None."""
+    """K if top = k * divisor for one monomial k with an integer coefficient, else None."""
     if not top.terms:
         return ZERO
     lead, value = next(iter(divisor))
@@ -165,7 +165,7 @@ def _whole_terms(top: Poly, divisor: Poly) -> tuple[Poly, Poly]:
 
 def _cancel_common_factor(top: Poly, divisor: Poly) -> tuple[Poly, Poly]:
     monomials = [*top.terms, *divisor.terms]
-    shared = {atom: power for atom, power in monomials[0]}
+    shared = dict(monomials[0])
     for monomial in monomials[1:]:
         powers = dict(monomial)
         shared = {atom: min(power, powers[atom]) for atom, power in shared.items() if atom in powers}

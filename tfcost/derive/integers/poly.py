@@ -41,6 +41,7 @@ class Var(Atom):
 
     @cached_property
     def variables(self) -> frozenset["Var"]:
+        """The variable itself."""
         return frozenset((self,))
 
     def __hash__(self) -> int:
@@ -104,11 +105,13 @@ def _product(left: Monomial, right: Monomial) -> Monomial:
 class Poly:
     """A polynomial: `terms` maps a monomial to its coefficient; the empty monomial is the constant."""
 
-    __slots__ = ("terms", "_hash", "__dict__")
+    __slots__ = ("__dict__", "_hash", "terms")
 
     def __init__(self, terms: Mapping[Monomial, Number]) -> None:
         self.terms: dict[Monomial, Number] = {
-            monomial: int(value) if value.denominator == 1 else value for monomial, value in terms.items() if value
+            monomial: value if type(value) is int or value.denominator > 1 else int(value)
+            for monomial, value in terms.items()
+            if value
         }
         self._hash = hash(frozenset(self.terms.items()))
 
@@ -120,7 +123,9 @@ class Poly:
     @cached_property
     def key(self) -> str:
         """A text that orders polynomials the same way in every run."""
-        parts = ["*".join([str(value), *(f"{a.key}^{p}" for a, p in monomial)]) for monomial, value in self.terms.items()]
+        parts = [
+            "*".join([str(value), *(f"{a.key}^{p}" for a, p in monomial)]) for monomial, value in self.terms.items()
+        ]
         return "+".join(sorted(parts))
 
     @cached_property
@@ -140,6 +145,7 @@ class Poly:
 
     @property
     def is_constant(self) -> bool:
+        """Whether this is a number."""
         return not self.terms or (len(self.terms) == 1 and () in self.terms)
 
     @cached_property
@@ -237,6 +243,11 @@ def _atom_size(atom: Atom) -> int:
 def as_poly(value: "Poly | Number") -> Poly:
     """A number as a constant polynomial; a polynomial unchanged."""
     return value if isinstance(value, Poly) else Poly({(): value})
+
+
+def magnitude(value: Number) -> Number:
+    """The absolute value, typed."""
+    return value if value >= 0 else -value
 
 
 def common_factor(poly: Poly) -> tuple[Poly, Poly]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tfcost.derive.integers.division import floor_div
 from tfcost.derive.integers.lattice import extreme
-from tfcost.derive.integers.poly import ZERO, Atom, Extreme, Floor, Poly, as_poly
+from tfcost.derive.integers.poly import Atom, Extreme, Floor, Monomial, Number, Poly
 
 
 def rewrite(poly: Poly, replacements: Mapping[Atom, Poly]) -> Poly:
@@ -13,20 +13,22 @@ def rewrite(poly: Poly, replacements: Mapping[Atom, Poly]) -> Poly:
     return _rewrite(poly, replacements, variables, {})
 
 
-def _rewrite(
-    poly: Poly, replacements: Mapping[Atom, Poly], variables: frozenset[Atom], done: dict[Atom, Poly]
-) -> Poly:
+def _rewrite(poly: Poly, replacements: Mapping[Atom, Poly], variables: frozenset[Atom], done: dict[Atom, Poly]) -> Poly:
     if variables.isdisjoint(poly.variables):
         return poly
-    total = ZERO
+    total: dict[Monomial, Number] = {}
     for monomial, value in poly:
-        term = as_poly(value)
-        for atom, power in monomial:
+        fixed = tuple(item for item in monomial if variables.isdisjoint(item[0].variables))
+        term = Poly({fixed: value})
+        for atom, power in monomial if len(fixed) < len(monomial) else ():
+            if variables.isdisjoint(atom.variables):
+                continue
             if atom not in done:
                 done[atom] = _rewrite_atom(atom, replacements, variables, done)
             term = term * done[atom] ** power
-        total = total + term
-    return total
+        for product, coefficient in term:
+            total[product] = total.get(product, 0) + coefficient
+    return Poly(total)
 
 
 def _rewrite_atom(

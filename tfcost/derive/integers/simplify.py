@@ -1,27 +1,51 @@
-"""Last touches to a finished sum: minima and maxima of the same two things become one.
+"""Last touches to a finished sum: minima and maxima of the same things become one.
 
 Splitting ranges leaves pairs such as min(a, b) + max(a, b), which is a + b.
 """
 
+from collections.abc import Iterator
 from fractions import Fraction
 
-from tfcost.derive.integers.lattice import minimum
+from tfcost.derive.integers.lattice import extreme, minimum
 from tfcost.derive.integers.poly import Atom, Extreme, Poly
 from tfcost.derive.integers.rewrite import rewrite
 
 
 def simplified(poly: Poly) -> Poly:
-    """`poly`, with minima and maxima that differ by what they compare only through a factor written as one."""
+    """`poly` with one of two atoms written in terms of the other wherever that makes it shorter."""
+    shorter = True
+    while shorter:
+        shorter = False
+        for replacements in (*_opposites(poly), *_families(poly)):
+            candidate = rewrite(poly, replacements)
+            if candidate.size < poly.size:
+                poly, shorter = candidate, True
+                break
+    return poly
+
+
+def _pairs(poly: Poly) -> list[Extreme]:
+    return [atom for atom in poly.atoms if isinstance(atom, Extreme) and len(atom.parts) == 2]
+
+
+def _opposites(poly: Poly) -> Iterator[dict[Atom, Poly]]:
+    """min(a, b) = a + b - max(a, b), also where the maximum has dropped or merged what a and b are made of."""
+    for atom in _pairs(poly):
+        opposite = extreme(not atom.is_min, atom.parts)
+        for other in opposite.atoms:
+            parts = opposite.split(other)
+            if isinstance(other, Extreme) and other in poly.atoms and parts is not None and parts[0].is_constant:
+                yield {other: (sum(atom.parts, -Poly.of(atom)) - parts[1]) * (1 / Fraction(parts[0].constant))}
+
+
+def _families(poly: Poly) -> Iterator[dict[Atom, Poly]]:
+    """Atoms that compare the same two things up to a factor and a shift, all by the same minimum."""
     families: dict[Poly, list[Extreme]] = {}
-    for atom in poly.atoms:
-        if isinstance(atom, Extreme) and len(atom.parts) == 2:
-            families.setdefault(_direction(atom), []).append(atom)
+    for atom in _pairs(poly):
+        families.setdefault(_direction(atom), []).append(atom)
     for direction, atoms in families.items():
         if len(atoms) > 1:
-            replaced: dict[Atom, Poly] = {atom: _by_minimum(atom, direction) for atom in atoms}
-            shorter = rewrite(poly, replaced)
-            poly = shorter if shorter.size < poly.size else poly
-    return poly
+            yield {atom: _by_minimum(atom, direction) for atom in atoms}
 
 
 def _direction(atom: Extreme) -> Poly:

@@ -10,17 +10,31 @@ from fractions import Fraction
 from functools import lru_cache
 from math import comb, gcd, lcm
 
+from tfcost.derive.integers.clamps import as_clamp
 from tfcost.derive.integers.convert import to_sympy
 from tfcost.derive.integers.division import ceil_div, floor_div
-from tfcost.derive.integers.lattice import as_lattice, clamp, extreme, maximum, minimum
-from tfcost.derive.integers.poly import ONE, ZERO, Atom, Extreme, Floor, Monomial, Number, Poly, Var, as_poly, common_factor
+from tfcost.derive.integers.lattice import clamp, extreme, maximum, minimum
+from tfcost.derive.integers.poly import (
+    ONE,
+    ZERO,
+    Atom,
+    Extreme,
+    Floor,
+    Monomial,
+    Number,
+    Poly,
+    Var,
+    as_poly,
+    common_factor,
+    magnitude,
+)
 from tfcost.derive.integers.prove import is_nonnegative, sign
 from tfcost.derive.integers.rewrite import rewrite
 
 _MOST_RESIDUES = 64
 
 
-class NoClosedForm(Exception):
+class NoClosedForm(Exception):  # noqa: N818 - an answer rather than a fault
     """The sum has no closed form that these rules find. Nothing is guessed."""
 
 
@@ -52,7 +66,7 @@ def _ragged_tile(body: Poly, var: Var, low: Poly, high: Poly) -> Poly | None:
     if parts is None or not parts[0].is_constant:
         return None
     slope, rest = parts
-    height = abs(slope.constant)
+    height = magnitude(slope.constant)
     if not (is_nonnegative(height - line) and is_nonnegative(line)):
         return None
     end = high - 1 if slope.constant > 0 else low
@@ -115,49 +129,17 @@ def _faulhaber(power: int) -> tuple[Fraction, ...]:
 
 def _telescope(term: Poly, var: Var, low: Poly, high: Poly) -> Poly | None:
     """Sums clamp(x, bottom, bottom + s) where x moves by exactly s per step: the pieces join without gap."""
-    ((atom, power),) = next(iter(term.terms)) if len(next(iter(term.terms))) == 1 else ((None, 0),)
-    if power != 1 or not isinstance(atom, Extreme):
+    factors = next(iter(term.terms))
+    atom, power = factors[0]
+    shape = as_clamp(atom, var) if len(factors) == power == 1 and isinstance(atom, Extreme) else None
+    if shape is None:
         return None
-    for bottom, slope, rest in _clamps(atom, var):
-        end = high - 1 if slope.constant > 0 else low
-        height = as_poly(abs(slope.constant))
-        return bottom * (high - low) + clamp(slope * end + rest - bottom, 0, height * (high - low))
-    return None
-
-
-def _clamps(atom: Extreme, var: Var) -> Iterator[tuple[Poly, Poly, Poly]]:
-    """(bottom, slope, rest) for which the atom equals clamp(slope*var + rest, bottom, bottom + |slope|)."""
-    fixed = [part for part in atom.parts if var not in part.variables]
-    moving = [part for part in atom.parts if var in part.variables]
-    if not fixed:
-        return
-    outer_bound = extreme(atom.is_min, fixed)
-    opened = as_lattice(moving[0], preferred=not atom.is_min) if len(moving) == 1 else None
-    nested = opened is not None and opened[0] != atom.is_min
-    kind, inner = opened if opened is not None and nested else (atom.is_min, tuple(moving))
-    inner_bounds = [part for part in inner if var not in part.variables]
-    line = _one_line(kind, [part for part in inner if var in part.variables], var)
-    if line is None:
-        return
-    height = abs(line[0].constant)
-    bottom = outer_bound - height if atom.is_min else outer_bound
-    top = bottom + height
-    value = line[0] * Poly.of(var) + line[1]
-    if inner_bounds:
-        exact = extreme(kind, inner_bounds) == (bottom if atom.is_min else top)
-    else:
-        exact = is_nonnegative(value - bottom if atom.is_min else top - value)
-    if exact:
-        yield bottom, *line
-
-
-def _one_line(is_min: bool, parts: list[Poly], var: Var) -> tuple[Poly, Poly] | None:
-    """Lines of one slope as a single one: the smallest of slope*var + rest_i is slope*var + the smallest rest."""
-    lines = [part.affine(var) for part in parts]
-    slope = lines[0][0] if lines and lines[0] is not None else ZERO
-    if not slope.is_constant or not slope.terms or any(line is None or line[0] != slope for line in lines):
+    height = magnitude(shape.slope.constant)
+    bottom = shape.bottom_if_height(height, var)
+    if bottom is None:
         return None
-    return slope, extreme(is_min, [line[1] for line in lines if line is not None])
+    end = high - 1 if shape.slope.constant > 0 else low
+    return bottom * (high - low) + clamp(shape.slope * end + shape.rest - bottom, 0, height * (high - low))
 
 
 Split = tuple[Extreme, Poly, Poly, Poly]
@@ -166,6 +148,10 @@ Split = tuple[Extreme, Poly, Poly, Poly]
 def _best_split(atoms: list[Atom], var: Var, low: Poly, high: Poly) -> Split | None:
     """(atom, point, before, after): the atom equals `before` for var < point, `after` from there on."""
     known = {*_nested_atoms(low), *_nested_atoms(high), *atoms}
+    for atom in atoms:
+        switch = _switch(atom, var, low, high) if isinstance(atom, Extreme) else None
+        if switch is not None:
+            return switch
     for atom in atoms:
         if not isinstance(atom, Extreme):
             continue
@@ -182,6 +168,20 @@ def _best_split(atoms: list[Atom], var: Var, low: Poly, high: Poly) -> Split | N
         if splits:
             return min(splits, key=lambda split: _novelty(split[1], known))
     return None
+
+
+def _switch(atom: Extreme, var: Var, low: Poly, high: Poly) -> Split | None:
+    """The split of a clamp of height 1: whole numbers jump from its bottom to its top, nothing lies between."""
+    shape = as_clamp(atom, var)
+    bottom = shape.bottom_if_height(1, var) if shape is not None else None
+    if shape is None or bottom is None or not isinstance(shape.slope.constant, int):
+        return None
+    steepness, top = abs(shape.slope.constant), bottom + 1
+    if shape.slope.constant > 0:
+        point = ceil_div(top - shape.rest, steepness)
+        return atom, maximum(low, minimum(point, high)), bottom, top
+    point = floor_div(shape.rest - top, steepness) + 1
+    return atom, maximum(low, minimum(point, high)), top, bottom
 
 
 def _novelty(point: Poly, known: set[Atom]) -> tuple[int, int]:
@@ -222,7 +222,7 @@ def _floor_crossings(scaled: Poly, atom: Floor, var: Var) -> Iterator[tuple[Poly
         return
     rising = factor.constant > 0
     level = -other if rising else other
-    size = abs(factor.constant)
+    size = magnitude(factor.constant)
     for most in (ceil_div(level, int(size)) - 1, floor_div(level, int(size))):
         # floor(...) <= most holds up to (and without) the first var with slope*var + rest >= divisor*(most + 1).
         yield ceil_div(atom.divisor * (most + 1) - inner[1], inner[0]), rising
@@ -242,7 +242,7 @@ def _sum_pieces(
 
 
 def _counts_an_axis(atom: Floor, low: Poly, high: Poly) -> bool:
-    """Whether the range is a whole number of the floor's blocks, or a symbolic one, as when two axes share a counter."""
+    """Whether the floor is one of two axes that share the counter: its blocks are symbolic, or fill the range."""
     return not atom.divisor.is_constant or (not low.terms and high == floor_div(high, atom.divisor) * atom.divisor)
 
 
@@ -257,9 +257,7 @@ def _sum_blockwise(term: Poly, var: Var, low: Poly, high: Poly, floors: list[Flo
     return None
 
 
-def _sum_blocks(
-    term: Poly, var: Var, low: Poly, high: Poly, atom: Floor, direction: Poly, offset: Poly
-) -> Poly | None:
+def _sum_blocks(term: Poly, var: Var, low: Poly, high: Poly, atom: Floor, direction: Poly, offset: Poly) -> Poly | None:
     """With x = direction*var + offset = divisor*block + place the floor is `block`: sum over places, then blocks.
 
     None if the first block is a started one and the sum is not a polynomial within a block.

@@ -6,6 +6,7 @@ takes one place; a tensor descriptor is followed by its extents and strides; tup
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -29,7 +30,7 @@ class Descriptor:
     extents: tuple[sp.Expr, ...]
 
 
-Argument = sp.Expr | int | Pointer | Descriptor | None
+Argument: TypeAlias = sp.Expr | int | Pointer | Descriptor | None
 
 
 def bind_arguments(kernel: Function, arguments: Mapping[str, Argument]) -> dict[Value, Symbolic]:
@@ -70,12 +71,12 @@ def _bind(kernel: Function, name: str, argument: Argument, slot: Value) -> Symbo
     return at_least(value, as_poly(1)) if slot.type.is_boolean else value
 
 
-def _bind_descriptor(
-    kernel: Function, name: str, argument: Descriptor, slots: list[Value]
-) -> dict[Value, Symbolic]:
+def _bind_descriptor(kernel: Function, name: str, argument: Descriptor, slots: list[Value]) -> dict[Value, Symbolic]:
     box, rank = slots[0], len(argument.extents)
     if box.type.kind != "descriptor" or len(box.type.shape) != rank:
         raise DerivationError(f"{kernel.location}: '{name}' is not a descriptor of {rank} dimensions")
-    extents = tuple(_bind(kernel, name, extent, slot) for extent, slot in zip(argument.extents, slots[1:], strict=False))
+    extents = tuple(
+        _bind(kernel, name, extent, slot) for extent, slot in zip(argument.extents, slots[1:], strict=False)
+    )
     strides = {slot: Unknown(f"a stride of '{name}'") for slot in slots[1 + rank :]}
     return {box: Box(name, extents), **dict(zip(slots[1 : 1 + rank], extents, strict=True)), **strides}

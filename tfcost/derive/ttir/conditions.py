@@ -51,7 +51,7 @@ TRUE, FALSE = All(()), AnyOf(())
 
 
 def at_least(left: Poly, right: Poly) -> Condition:
-    """left >= right."""
+    """Left >= right."""
     difference = left - right
     if is_nonnegative(difference):
         return TRUE
@@ -59,7 +59,7 @@ def at_least(left: Poly, right: Poly) -> Condition:
 
 
 def equal(left: Poly, right: Poly) -> Condition:
-    """left == right."""
+    """Left == right."""
     return both(at_least(left, right), at_least(right, left))
 
 

@@ -90,10 +90,7 @@ def _count_group(bounds: list[Poly]) -> Poly:
     lanes = sorted({var for bound in bounds for var in bound.variables if is_lane(var)}, key=lambda var: -var.depth)
     # Solve for the lane with the plainest bounds, then sum that count over the others.
     solved = next((var for var in lanes if _is_linear(bounds, var)), None)
-    if solved is None:
-        total = _all_hold(bounds)
-    else:
-        total = _count_along(bounds, solved)
+    total = _all_hold(bounds) if solved is None else _count_along(bounds, solved)
     for var in lanes:
         if var != solved:
             assert var.upper is not None

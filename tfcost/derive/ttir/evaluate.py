@@ -47,22 +47,37 @@ class Evaluator:
 
     def value(self, value: Value) -> Symbolic:
         """The symbolic value; `Unknown` where the rules do not know it."""
-        if value in self._known:
-            return self._known[value]
-        if value in self._active:
-            return Unknown(f"{value.name}, which depends on itself")
-        self._active.add(value)
-        try:
-            self._known[value] = self._evaluate(value)
-        finally:
-            self._active.discard(value)
-        return self._known[value]
+        # Operands first, from a list instead of by recursion: unrolled loops make chains of thousands of operations.
+        pending = [value]
+        while pending:
+            current = pending[-1]
+            missing = [] if self._is_begun(current) else [v for v in self._needs(current) if not self._is_begun(v)]
+            pending.extend(missing)
+            if not missing:
+                pending.pop()
+                if not self._is_begun(current):
+                    self._active.add(current)
+                    self._known[current] = self._evaluate(current)
+                    self._active.discard(current)
+        return self._known[value] if value in self._known else Unknown(f"{value.name}, which depends on itself")
+
+    def _is_begun(self, value: Value) -> bool:
+        return value in self._known or value in self._active
+
+    def _needs(self, value: Value) -> tuple[Value, ...]:
+        """The operands that the value of a plain operation is computed from."""
+        definition = self._definitions[value]
+        operation = definition.operation
+        if operation is None or definition.block is not None or operation.regions or len(operation.results) != 1:
+            return ()
+        # How far a pointer moves inside its tensor is not tracked.
+        return operation.operands[:1] if operation.name == "tt.addptr" else operation.operands
 
     def loop(self, operation: Operation) -> Loop:
         """The loop of an scf.for. Raises `KernelError` if nothing bounds its trip count."""
         if operation not in self._loops:
-            bounds = (self.value(operand) for operand in operation.operands[:3])
-            self._loops[operation] = make_loop(operation, *bounds, depth=self._depths[operation])
+            low, high, step = (self.value(operand) for operand in operation.operands[:3])
+            self._loops[operation] = make_loop(operation, low, high, step, self._depths[operation])
         return self._loops[operation]
 
     def _index(self, region: Region, owner: Operation | None, depth: int) -> None:
@@ -94,7 +109,7 @@ class Evaluator:
             return self._grid[_AXES[operation.words[0]]]
         if len(operation.results) != 1 or operation.regions:
             return Unknown(f"{operation.name} at {operation.location}")
-        return value_of(operation, tuple(self.value(operand) for operand in operation.operands))
+        return value_of(operation, tuple(self.value(operand) for operand in self._needs(value)))
 
     def _block_argument(self, definition: _Definition, block: Block) -> Symbolic:
         operation = definition.operation
@@ -156,7 +171,7 @@ class Evaluator:
         return advance
 
     def _advance(self, value: Value, start: Value) -> Poly | None:
-        """d with value = start + d, read off the additions between the two; None if there is more than that."""
+        """D with value = start + d, read off the additions between the two; None if there is more than that."""
         if value is start:
             return ZERO
         definition = self._definitions.get(value)

@@ -40,9 +40,7 @@ def expanded(shape: Shape, axis: int) -> Moves:
 
 def permuted(shape: Shape, order: tuple[int, ...]) -> Moves:
     """tt.trans: dimension order[i] of the operand becomes dimension i."""
-    return {
-        lane_variable(old, shape[old]): lane(new, shape[old]) for new, old in enumerate(order) if shape[old] > 1
-    }
+    return {lane_variable(old, shape[old]): lane(new, shape[old]) for new, old in enumerate(order) if shape[old] > 1}
 
 
 def reshaped(before: Shape, after: Shape) -> Moves:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tfcost.derive.ttir.errors import ParseError
 from tfcost.derive.ttir.headers import Header, read_attributes, read_header, result_types
 from tfcost.derive.ttir.locations import Locations, split_location
-from tfcost.derive.ttir.tree import Block, Function, Location, Module, Operation, Region, Successor, Type, Value
+from tfcost.derive.ttir.tree import Block, Function, Module, Operation, Region, Successor, Type, Value
 from tfcost.derive.ttir.types import parse_type, parse_types, split_top_level
 
 _FUNCTION = re.compile(r'tt\.func (public |private )?@(?:"([^"]*)"|([\w$.\-]+))\((.*)\)(.*)\{', re.DOTALL)

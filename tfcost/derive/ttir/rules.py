@@ -31,38 +31,45 @@ class Charge:
 CostRule = Callable[[Operation, Evaluator], Charge]
 _RULES: dict[str, CostRule] = {}
 
-# Floating-point arithmetic: operations per element.
-ARITHMETIC: dict[str, int] = {
-    **dict.fromkeys(("arith.addf", "arith.subf", "arith.mulf", "arith.divf", "arith.remf", "arith.negf"), 1),
-    **dict.fromkeys(("arith.maximumf", "arith.minimumf", "arith.maxnumf", "arith.minnumf"), 1),
-    **dict.fromkeys(("tt.precise_sqrt", "tt.precise_divf", "tt.approx_divf", "tt.extern_elementwise"), 1),
-    **{
-        f"math.{name}": 1
-        for name in (
-            "absf acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 floor "
-            "fpowi log log10 log1p log2 powf round roundeven rsqrt sin sinh sqrt tan tanh trunc"
-        ).split()
-    },
-    "math.fma": 2,
-    "tt.clampf": 2,  # a maximum and a minimum
-}
 
-# Operations that compute no floating-point result: addresses, masks, conversions, layout, control.
-FREE = frozenset(
-    """
-    arith.addi arith.subi arith.muli arith.divsi arith.divui arith.remsi arith.remui arith.ceildivsi arith.ceildivui
-    arith.floordivsi arith.minsi arith.minui arith.maxsi arith.maxui arith.andi arith.ori arith.xori arith.shli
-    arith.shrsi arith.shrui arith.addui_extended arith.subui_extended arith.mulsi_extended arith.mului_extended
-    tt.mulhiui math.absi math.ctlz math.ctpop math.cttz math.ipowi
-    arith.cmpi arith.cmpf arith.select math.isfinite math.isinf math.isnan math.isnormal
-    arith.constant arith.extsi arith.extui arith.trunci arith.index_cast arith.index_castui arith.bitcast
-    arith.extf arith.truncf arith.convertf arith.sitofp arith.uitofp arith.fptosi arith.fptoui
-    tt.fp_to_fp tt.bitcast tt.int_to_ptr tt.ptr_to_int tt.addptr
-    tt.make_range tt.splat tt.unsplat tt.broadcast tt.expand_dims tt.reshape tt.trans tt.join tt.split tt.cat tt.gather
-    tt.get_program_id tt.get_num_programs tt.make_tensor_descriptor tt.assert tt.print
-    gpu.barrier ttg.barrier ub.poison llvm.intr.assume
-    tt.return tt.reduce.return tt.scan.return scf.yield scf.condition cf.br cf.cond_br
-    """.split()
+def _operations(dialect: str, names: str) -> frozenset[str]:
+    return frozenset(f"{dialect}.{name}" for name in names.split())
+
+
+_ONE_PER_ELEMENT = (
+    _operations("arith", "addf subf mulf divf remf negf maximumf minimumf maxnumf minnumf")
+    | _operations("tt", "precise_sqrt precise_divf approx_divf extern_elementwise")
+    | _operations("math", "absf cbrt ceil copysign erf erfc exp exp2 expm1 floor fpowi log log10 log1p log2 powf")
+    | _operations("math", "round roundeven rsqrt sqrt trunc")
+    | _operations("math", "acos acosh asin asinh atan atan2 atanh cos cosh sin sinh tan tanh")
+)
+
+# Floating-point operations per element: a fused multiply-add is two, a clamp a maximum and a minimum.
+ARITHMETIC: dict[str, int] = {**dict.fromkeys(_ONE_PER_ELEMENT, 1), "math.fma": 2, "tt.clampf": 2}
+
+# Operations that compute no floating-point result.
+FREE = (
+    # Integer arithmetic: addresses and masks.
+    _operations(
+        "arith", "addi subi muli divsi divui remsi remui ceildivsi ceildivui floordivsi minsi minui maxsi maxui"
+    )
+    | _operations("arith", "andi ori xori shli shrsi shrui addui_extended subui_extended mulsi_extended mului_extended")
+    | _operations("math", "absi ctlz ctpop cttz ipowi")
+    | _operations("tt", "mulhiui addptr make_range get_program_id get_num_programs make_tensor_descriptor")
+    # Comparing and choosing.
+    | _operations("arith", "cmpi cmpf select")
+    | _operations("math", "isfinite isinf isnan isnormal")
+    # Constants and conversions.
+    | _operations("arith", "constant extsi extui trunci index_cast index_castui bitcast extf truncf convertf")
+    | _operations("arith", "sitofp uitofp fptosi fptoui")
+    | _operations("tt", "fp_to_fp bitcast int_to_ptr ptr_to_int")
+    # Layout.
+    | _operations("tt", "splat unsplat broadcast expand_dims reshape trans join split cat gather")
+    # Control, debugging, hints.
+    | _operations("tt", "return reduce.return scan.return assert print")
+    | _operations("scf", "yield condition")
+    | _operations("cf", "br cond_br")
+    | {"gpu.barrier", "ttg.barrier", "ub.poison", "llvm.intr.assume"}
 )
 
 

@@ -11,9 +11,9 @@ replaces the old one when the trip ends.
 from tfcost.derive.ttir.tree import Block, Function, Operation, Region, Value
 
 _VIEWS = frozenset(
-    "tt.splat tt.unsplat tt.broadcast tt.expand_dims tt.reshape tt.trans tt.bitcast arith.bitcast".split()
-)
-_FROM_MEMORY = frozenset("tt.load tt.descriptor_load tt.descriptor_gather tt.atomic_load tt.dot".split())
+    f"tt.{name}" for name in ("splat", "unsplat", "broadcast", "expand_dims", "reshape", "trans", "bitcast")
+) | {"arith.bitcast"}
+_FROM_MEMORY = {"tt.load", "tt.descriptor_load", "tt.descriptor_gather", "tt.atomic_load", "tt.dot"}
 _SEPARATE = _FROM_MEMORY | {"tt.reduce", "tt.scan", "tt.gather", "tt.histogram", "tt.join", "tt.split", "tt.cat"}
 
 Live = frozenset[Value]

@@ -17,6 +17,7 @@ from tfcost.derive.ttir.conditions import (
     either,
     moved,
     negation,
+    reasons,
 )
 from tfcost.derive.ttir.counting import indicator
 
@@ -61,9 +62,10 @@ def as_condition(value: Symbolic) -> Condition:
 
 def as_number(value: Symbolic) -> Symbolic:
     """A condition as 0 or 1; anything else unchanged."""
-    if isinstance(value, AtLeastZero | All | AnyOf | Not):
-        return indicator(value)
-    return Unknown(value.reason) if isinstance(value, Undecided) else value
+    if not isinstance(value, AtLeastZero | All | AnyOf | Not | Undecided):
+        return value
+    undecided = next(reasons(value), None)
+    return indicator(value) if undecided is None else Unknown(undecided)
 
 
 def upper_bound(value: Symbolic) -> Poly | None:
@@ -95,21 +97,19 @@ def select(condition: Condition, yes: Symbolic, no: Symbolic) -> Symbolic:
         return either(both(condition, first), both(negation(condition), second))
     if isinstance(yes, Poly) and isinstance(no, Poly):
         return _select_integer(condition, yes, no)
-    bounds = [upper_bound(yes), upper_bound(no)]
+    high, other = upper_bound(yes), upper_bound(no)
     reason = next((v.reason for v in (yes, no) if isinstance(v, Unknown)), "one of two pointers")
-    return Unknown(reason, maximum(*bounds) if bounds[0] is not None and bounds[1] is not None else None)
+    return Unknown(reason, maximum(high, other) if high is not None and other is not None else None)
 
 
 def _select_integer(condition: Condition, yes: Poly, no: Poly) -> Symbolic:
-    if isinstance(condition, Undecided):
-        return Unknown(condition.reason, maximum(yes, no))
     if isinstance(condition, AtLeastZero):
         # Choosing between two numbers by comparing them is a minimum or a maximum.
         if condition.expr in (yes - no, yes - no - 1):
             return maximum(yes, no)
         if condition.expr in (no - yes, no - yes - 1):
             return minimum(yes, no)
-    try:
-        return no + indicator(condition) * (yes - no)
-    except TypeError:
-        return Unknown("a choice that depends on loaded data", maximum(yes, no))
+    undecided = next(reasons(condition), None)
+    if undecided is not None:
+        return Unknown(undecided, maximum(yes, no))
+    return no + indicator(condition) * (yes - no)

@@ -15,7 +15,7 @@ _BITS = {
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A TTIR type: `element` (f16, i32, ...) with a `shape` (() is a scalar), of values, pointers or a descriptor's box.
+    """A TTIR type: `element` (f16, i32, ...) and `shape` (() is a scalar) of values, pointers or a descriptor's box.
 
     `tensor<64x!tt.ptr<f16>>` is Type("f16", (64,), kind="pointer").
     """
@@ -36,14 +36,17 @@ class Type:
 
     @property
     def is_float(self) -> bool:
+        """Floating-point numbers."""
         return self.kind == "value" and self.element.startswith(("f", "bf", "tf"))
 
     @property
     def is_boolean(self) -> bool:
+        """Truth values."""
         return self.kind == "value" and self.element == "i1"
 
     @property
     def is_integer(self) -> bool:
+        """Whole numbers, truth values left out."""
         return self.kind == "value" and not self.is_float and not self.is_boolean
 
 
@@ -93,6 +96,7 @@ class Region:
 
     @property
     def entry(self) -> Block:
+        """The first block."""
         return self.blocks[0]
 
 

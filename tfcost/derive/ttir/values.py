@@ -203,7 +203,8 @@ _RULES["arith.remui"] = _division(remainder, unsigned=True)
 @value_rule("arith.minui", "arith.maxui")
 def _unsigned_extreme(operation: Operation, operands: tuple[Symbolic, ...]) -> Symbolic:
     if all(isinstance(operand, Poly) and is_nonnegative(operand) for operand in operands):
-        return _RULES["arith.minsi" if operation.name == "arith.minui" else "arith.maxsi"](operation, operands)
+        signed = "arith.minsi" if operation.name == "arith.minui" else "arith.maxsi"
+        return _RULES[signed](operation, operands)
     return Unknown(f"an unsigned comparison of numbers of unknown sign at {operation.location}")
 
 
@@ -212,7 +213,7 @@ def _shift(operation: Operation, operands: tuple[Symbolic, ...]) -> Symbolic:
     value, by = operands
     if not (isinstance(value, Poly) and isinstance(by, Poly) and by.is_constant and by.constant >= 0):
         return Unknown(f"a shift at {operation.location}")
-    factor = 2 ** int(by.constant)
+    factor = 1 << int(by.constant)
     if operation.name == "arith.shli":
         return value * factor
     if operation.name == "arith.shrui" and not is_nonnegative(value):

@@ -41,7 +41,7 @@ def walk_kernel(
     kernel = inlined_kernel(parse_module(text))
     walk = _Walk(kernel, arguments, grid)
     counted = walk.body()
-    totals = {kind: ZERO for kind in KINDS}
+    totals = dict.fromkeys(KINDS, ZERO)
     for item in counted:
         totals[item.event.kind] = totals[item.event.kind] + item.amount
     events = tuple(replace(item.event, amount=to_sympy(item.amount)) for item in counted)
@@ -79,9 +79,7 @@ class _Counted:
 
 
 class _Walk:
-    def __init__(
-        self, kernel: Function, arguments: Mapping[str, Argument], grid: Iterable[sp.Expr | int]
-    ) -> None:
+    def __init__(self, kernel: Function, arguments: Mapping[str, Argument], grid: Iterable[sp.Expr | int]) -> None:
         x, y, z = (from_sympy(sp.sympify(size)) for size in grid)
         self._kernel = kernel
         self._bound = bind_arguments(kernel, arguments)

@@ -1,0 +1,89 @@
+"""What an explanation adds to a result: where it comes from, what the source document claims, the I/O bound."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tfcost.analysis.claims import CheckedClaim
+from tfcost.analysis.io import IoBound
+from tfcost.analysis.tiling import tile_bound
+from tfcost.book import TechniqueRecord
+from tfcost.cost import Cost
+from tfcost.report.page import Class, Table
+from tfcost.report.words import class_cell
+
+_CLAIM_COLUMNS = ("claim", "stated", "derived", "derived, h = 1", "scope", "agrees")
+_IO_COLUMNS = ("bytes per head", "tile", "limited by", "for")
+
+
+def claims_tables(claims: Sequence[CheckedClaim]) -> list[Table]:
+    """Each claim beside the derived class; no table if there is no claim."""
+    if not claims:
+        return []
+    rows = tuple(
+        (
+            f"{claim.claim.section} {claim.claim.quantity} {claim.claim.step}".rstrip(),
+            *map(class_cell, (claim.claimed, claim.derived, claim.one_head)),
+            claim.scope,
+            (f"for {claim.where}" if claim.where else "yes") if claim.agrees else "no",
+        )
+        for claim in claims
+    )
+    return [Table("What the source document states, and what is derived", _CLAIM_COLUMNS, rows)]
+
+
+def io_tables(cost: Cost) -> list[Table]:
+    """The class of the traffic when the tile fills the on-chip memory M; no table for what has no tile."""
+    bound = tile_bound(cost)
+    if bound is None:
+        return []
+    row = (Class(bound.theta.formula), Class(bound.tile), bound.binding, bound.theta.regime)
+    return [Table("Traffic when the tile is as large as on-chip memory M allows", _IO_COLUMNS, (row,))]
+
+
+def io_document(bound: IoBound) -> dict[str, str]:
+    """The I/O bound for the JSON document."""
+    return {
+        "bytes": bound.theta.text,
+        "regime": bound.theta.regime,
+        "tile": bound.tile.text,
+        "limited_by": bound.binding.text,
+    }
+
+
+def origin_notes(record: TechniqueRecord, assumptions: Sequence[str], workspace: Sequence[str]) -> list[str]:
+    """What the formulas assume, and the sources and versions that they were derived from."""
+    notes = [f"Assumes: {text}" for text in assumptions]
+    notes += [f"Workspace: {text}" for text in workspace]
+    notes += [f"Derived from {path} (SHA-256 {digest[:12]})" for path, digest in record.provenance.sources.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in record.provenance.versions.items())
+    return [*notes, f"Derived with {versions}"] if versions else notes
+
+
+def explanation_document(
+    record: TechniqueRecord, claims: Sequence[CheckedClaim], workspace: Sequence[str]
+) -> dict[str, Any]:
+    """The "explanation" of the JSON document."""
+    return {
+        "title": record.title,
+        "section": record.section,
+        "summary": record.summary,
+        "workspace": list(workspace),
+        "provenance": {"sources": dict(record.provenance.sources), "versions": dict(record.provenance.versions)},
+        "claims": [_claim(claim) for claim in claims],
+    }
+
+
+def _claim(claim: CheckedClaim) -> dict[str, Any]:
+    return {
+        "section": claim.claim.section,
+        "quantity": claim.claim.quantity,
+        "step": claim.claim.step,
+        "formula": claim.claim.formula.text,
+        "quote": claim.claim.quote,
+        "scope": claim.scope,
+        "claimed": claim.claimed.text if claim.claimed else None,
+        "derived": claim.derived.text if claim.derived else None,
+        "derived_one_head": claim.one_head.text if claim.one_head else None,
+        "agrees": claim.agrees,
+        "agrees_where": claim.where,
+    }
