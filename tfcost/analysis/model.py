@@ -17,12 +17,12 @@ from tfcost.formula import Formula
 from tfcost.formula import tree as t
 
 ONE, LAYERS = Formula("1"), Formula("L")
-_ZERO = Formula("0")
+_ZERO, _OTHER_LAYERS = Formula("0"), Formula("L - 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step of one part: `amounts` (keys of `cost.AMOUNTS`) and `parameters` of ONE execution, done `count` times."""
+    """One step of one part: `amounts` (keys of `cost.AMOUNTS`) and `parameters` of one execution, done `count` times."""
 
     part: str
     step: str
@@ -83,7 +83,7 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
     """
     if pass_ not in ("forward", "train"):
         raise UserError(f"--pass {pass_}: a model has the passes forward and train")
-    values = _values(config)
+    values = {**book.record(config.attention).defaults, **_values(config)}
     chain = _chain(config, book, values, training=pass_ == "train")
     optimizer = _optimizer(config, book, values) if pass_ == "train" else None
     rows = tuple(_rows(chain, optimizer, pass_))
@@ -128,7 +128,7 @@ def _values(config: ModelConfig) -> dict[str, int]:
 def _chain(config: ModelConfig, book: Book, values: Mapping[str, int], training: bool) -> list[Part]:
     """The parts in the order in which data passes through them."""
 
-    def part(name: str, technique: str, scope: str, count: Formula = ONE, **variant: OptionValue) -> Part:
+    def part(name: str, technique: str, scope: str, count: Formula, variant: Mapping[str, OptionValue]) -> Part:
         def find(which: str) -> Cost:
             return book.find(technique, scope=scope, pass_=which, dtype=config.dtype, variant=variant, values=values)
 
@@ -136,15 +136,16 @@ def _chain(config: ModelConfig, book: Book, values: Mapping[str, int], training:
         return Part(name, count, find("forward"), find("backward") if training and has_backward else None)
 
     def own(name: str, kind: str, **variant: OptionValue) -> Part:
-        return part(name, "transformer", "part", part=kind, **variant)
+        return part(name, "transformer", "part", ONE, {"part": kind, **variant})
 
     chain = []
     if config.V is not None:
         chain.append(own("embedding", "embedding", positions=config.positions == "learned",
                          segments=config.token_types > 0, norm=config.embedding_norm))  # fmt: skip
     options = {**_attention_options(config, book), "norm": config.norm, "bias": config.bias}
-    chain.append(part("attention", config.attention, "block", LAYERS, **options))
-    chain.append(part("ffn", "ffn", "block", LAYERS, activation=config.ffn, norm=config.norm, bias=config.ffn_bias))
+    chain.append(part("attention", config.attention, "block", LAYERS, options))
+    options = {"activation": config.ffn, "norm": config.norm, "bias": config.ffn_bias}
+    chain.append(part("ffn", "ffn", "block", LAYERS, options))
     if config.norm == "pre":
         chain.append(own("norms", "norm"))
     if training:
@@ -248,6 +249,11 @@ def _training_moments(config: ModelConfig, chain: Sequence[Part], optimizer: Par
                         part.training("backward_local_bytes"), _gradients_after(chain, part, layer)]  # fmt: skip
             moments[f"{where}, forward"] = _added(forward)
             moments[f"{where}, backward"] = _added(backward)
+    if config.head == "tied":
+        # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
+        first, last = chain[0], chain[-1]
+        moments["tied gradients"] = _added([*held, _gradients_after(chain, first, "only"),
+                                            first.training("gradient_bytes"), last.training("gradient_bytes")])  # fmt: skip
     if optimizer:
         step = optimizer.size("peak_bytes").substitute({"N": _parameters(config, chain)})
         moments["optimizer step"] = _added([step, _given(chain)])
@@ -260,21 +266,22 @@ def _layers(part: Part) -> tuple[str, ...]:
 
 def _saved_before(chain: Sequence[Part], part: Part, layer: str) -> Formula:
     """What all parts before `part` in its first or last layer left for their backward passes."""
-    position = chain.index(part)
-    sizes = [_times(other.count, other.training("saved_bytes")) if part.count != LAYERS or other.count != LAYERS
-             else other.training("saved_bytes") for other in chain[:position]]  # fmt: skip
-    if layer == "last":
-        sizes += [_times(Formula("L - 1"), other.training("saved_bytes")) for other in chain if other.count == LAYERS]
-    return _added(sizes)
+    return _along(chain[: chain.index(part)], chain, part, "saved_bytes", other_layers=layer == "last")
 
 
 def _gradients_after(chain: Sequence[Part], part: Part, layer: str) -> Formula:
     """Weight gradients that exist when `part`'s backward pass begins: those of all parts after it."""
-    position = chain.index(part)
-    sizes = [_times(other.count, other.training("gradient_bytes")) if part.count != LAYERS or other.count != LAYERS
-             else other.training("gradient_bytes") for other in chain[position + 1 :]]  # fmt: skip
-    if layer == "first":
-        sizes += [_times(Formula("L - 1"), other.training("gradient_bytes")) for other in chain if other.count == LAYERS]
+    return _along(chain[chain.index(part) + 1 :], chain, part, "gradient_bytes", other_layers=layer == "first")
+
+
+def _along(beside: Sequence[Part], chain: Sequence[Part], part: Part, size: str, other_layers: bool) -> Formula:
+    """The sum of `size` over the parts `beside`; a part of the same layer counts once, and with `other_layers` the
+    L - 1 other layers count as a whole."""
+    sizes = [
+        _times(ONE if part.count == other.count == LAYERS else other.count, other.training(size)) for other in beside
+    ]
+    if other_layers:
+        sizes += [_times(_OTHER_LAYERS, other.training(size)) for other in chain if other.count == LAYERS]
     return _added(sizes)
 
 

@@ -47,13 +47,13 @@ class _Terms:
         return sp.Max(*(self.rewrite(candidate) for candidate in kept), evaluate=False)
 
 
-def derive_variant(technique: Technique, variant: Variant) -> Iterator[Cost]:
-    """All costs of one variant: every pass and dtype."""
+def derive_variant(technique: Technique, variant: Variant, device: str = "cuda") -> Iterator[Cost]:
+    """All costs of one variant: every pass and dtype, with the kernels' workspace on `device` ("cuda" or "cpu")."""
     waiting = [width for width in _WIDTHS if set(width) & set(variant.dtypes)]
     while waiting:
         widths = waiting[:1]
         dtype = getattr(torch, widths[0][0])
-        traces = _trace(variant, dtype)
+        traces = _trace(variant, dtype, device)
         if all(trace.any_width for trace in traces.values()):
             widths = waiting
         for width in widths:
@@ -62,11 +62,12 @@ def derive_variant(technique: Technique, variant: Variant) -> Iterator[Cost]:
         waiting = waiting[len(widths) :]
 
 
-def _trace(variant: Variant, dtype: torch.dtype) -> dict[str, PassTrace]:
-    forward, backward = partial(trace_forward, dtype=dtype), partial(trace_backward, dtype=dtype)
+def _trace(variant: Variant, dtype: torch.dtype, device: str) -> dict[str, PassTrace]:
+    forward = partial(trace_forward, dtype=dtype, device=device)
+    backward = partial(trace_backward, dtype=dtype, device=device)
     traces = {"forward": traced_or_sampled(variant.subject, forward)}
     if variant.part and variant.backward:
-        traces["backward"] = trace_part(variant.subject, dtype)
+        traces["backward"] = trace_part(variant.subject, dtype, device)
     elif variant.backward:
         traces["backward"] = traced_or_sampled(variant.subject, backward)
     if variant.reference is not None:

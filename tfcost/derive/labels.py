@@ -15,6 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from tfcost.derive.indexing import index_as_for_real
 from tfcost.steps import current_step
 
 _KEY = "tfcost"
@@ -96,7 +97,10 @@ class NodeLabels(TorchFunctionMode):
     """Leaves the current label on every autograd node that a torch function makes."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.__getitem__:
+            result = index_as_for_real(*args)
+        else:
+            result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor) and leaf.grad_fn is not None:
                 _label_new_nodes(leaf.grad_fn)

@@ -30,7 +30,7 @@ def _variants() -> Iterator[Variant]:
         for causal in (False, True):
             yield from attention_variants(
                 attention,
-                Setting({"causal": causal}, fixed={"d_h": width}),
+                Setting({"causal": causal}, fixed={"d_h": width}, strided=True),
                 {"causal": causal},
                 predicate=masks.causal if causal else None,
                 reference=standard.attention,

@@ -36,6 +36,7 @@ class Setting:
     hints: Mapping[str, int] = field(default_factory=dict)
     substitutions: tuple[tuple[str, str], ...] = (("r", "h/h_kv"),)
     assumptions: tuple[str, ...] = ("h_kv divides h",)
+    strided: bool = False
 
     def sizes(self, *others: str, keys: bool = True) -> tuple[str, ...]:
         """All size symbols that are not fixed; without `keys`, those of a layer, whose keys are its queries."""
@@ -113,7 +114,7 @@ def _with_core(attention: Attention, setting: Setting, rest: dict[str, Any]) -> 
     """The arguments of `attention_layer`: those that belong to the core are bound to it."""
     own = {name: rest[name] for name in setting.arguments}
     others = {name: value for name, value in rest.items() if name not in own}
-    return {**others, "core": lambda q, k, v: attention(q, k, v, **own)}
+    return {**others, "core": lambda q, k, v: attention(q, k, v, **own), "strided": setting.strided}
 
 
 def projections() -> dict[str, Tensor]:
