@@ -19,7 +19,7 @@ from tfcost.formula import tree as t
 _FACTORS = (1, 2, 4, 8, 16)
 
 
-class Undecided(UserError):  # noqa: N818 - an answer rather than a fault
+class Undecided(UserError):
     """The regime does not say enough: the message names what it leaves open."""
 
 

@@ -26,6 +26,7 @@ def read_record(path: Path, check_formulas: bool = False) -> TechniqueRecord:
         raise root.error(f"schema_version {version} is not {SCHEMA_VERSION}, the one this tfcost reads")
     formula = Field.checked_formula if check_formulas else Field.formula
     technique, implementation = root.at("technique").text(), root.at("implementation").text()
+    lines = root.at("lines")
     return TechniqueRecord(
         technique=technique,
         title=root.at("title").text(),
@@ -36,7 +37,7 @@ def read_record(path: Path, check_formulas: bool = False) -> TechniqueRecord:
         defaults=_integers(root.at("defaults")),
         claims=tuple(_claim(entry, formula) for entry in root.at("claims").elements()),
         provenance=_provenance(root.at("provenance")),
-        costs=root.at("costs").lazily(lambda entry: _cost(entry, technique, implementation, formula)),
+        costs=root.at("costs").lazily(lambda entry: _cost(entry, technique, implementation, lines, formula)),
     )
 
 
@@ -62,7 +63,7 @@ def _provenance(entry: Field) -> Provenance:
     return Provenance(_texts(entry.at("sources")), _texts(entry.at("versions")))
 
 
-def _cost(entry: Field, technique: str, implementation: str, formula: ReadFormula) -> Cost:
+def _cost(entry: Field, technique: str, implementation: str, lines: Field, formula: ReadFormula) -> Cost:
     return Cost(
         technique=technique,
         implementation=implementation,
@@ -76,7 +77,7 @@ def _cost(entry: Field, technique: str, implementation: str, formula: ReadFormul
         steps=entry.at("steps").lazily(
             lambda step: Step(step.at("name").text(), _amounts(step.at("amounts"), formula))
         ),
-        operations=entry.at("operations").lazily(lambda operation: _operation(operation, formula)),
+        operations=entry.at("operations").lazily(lambda operation: _operation(operation, lines, formula)),
         assumptions=entry.at("assumptions").texts(),
         workspace=entry.at("workspace").texts(),
         composition=_composition(entry.get("composition", {}), formula),
@@ -108,12 +109,13 @@ def _quantity(entry: Field, formula: ReadFormula) -> Quantity:
     )
 
 
-def _operation(entry: Field, formula: ReadFormula) -> Operation:
+def _operation(entry: Field, lines: Field, formula: ReadFormula) -> Operation:
+    location = entry.at("location").text()
     return Operation(
         name=entry.at("name").text(),
         step=entry.at("step").text(),
-        location=entry.at("location").text(),
-        code=entry.at("code").text(),
+        location=location,
+        code=lines.get(location, "").text(),
         amounts=_amounts(entry.at("amounts"), formula),
         launch=entry.get("launch", "").text(),
         launches=entry.get("launches", 1).integer(),

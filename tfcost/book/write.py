@@ -38,6 +38,7 @@ def _record(record: TechniqueRecord) -> dict[str, Any]:
             "sources": _sorted(record.provenance.sources),
             "versions": _sorted(record.provenance.versions),
         },
+        "lines": _sorted({op.location: op.code for cost in record.costs for op in cost.operations if op.code}),
         "costs": [_cost(cost) for cost in record.costs],
     }
 
@@ -74,13 +75,9 @@ def _cost(cost: Cost) -> dict[str, Any]:
 
 
 def _quantity(quantity: Quantity) -> dict[str, Any]:
-    return {
-        "exact": quantity.exact.text,
-        "readable": quantity.readable.text if quantity.readable else None,
-        "regime": quantity.regime,
-        "provenance": quantity.provenance,
-        "note": quantity.note,
-    }
+    readable = {"readable": quantity.readable.text, "regime": quantity.regime} if quantity.readable else {}
+    note = {"note": quantity.note} if quantity.note else {}
+    return {"exact": quantity.exact.text, "provenance": quantity.provenance, **readable, **note}
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -88,14 +85,16 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
+    """The source line's text stands once in the file, under "lines"."""
+    launch = {"launch": operation.launch} if operation.launch else {}
+    launches = {"launches": operation.launches} if operation.launches != 1 else {}
     return {
         "name": operation.name,
         "step": operation.step,
         "location": operation.location,
-        "code": operation.code,
         "amounts": _formulas(operation.amounts),
-        "launch": operation.launch,
-        "launches": operation.launches,
+        **launch,
+        **launches,
     }
 
 

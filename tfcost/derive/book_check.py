@@ -41,7 +41,7 @@ def _texts(head: str, formulas: Mapping[str, Formula]) -> Iterator[tuple[str, st
 
 
 def describe(cost: Cost) -> str:
-    """ "core forward bfloat16 causal=false d_h=64": what tells one cost of a technique from the others."""
+    """What tells one cost of a technique from the others: "core forward bfloat16 causal=false d_h=64"."""
     choices = {**cost.variant, **cost.fixed}
     words = [f"{name}={str(value).lower()}" for name, value in sorted(choices.items())]
     return " ".join((cost.scope, cost.pass_, cost.dtypes[0], *words))

@@ -17,6 +17,7 @@ from tfcost.derive.memory import undominated
 from tfcost.derive.pairs import count_pairs
 from tfcost.derive.sampled import traced_or_sampled
 from tfcost.derive.sizes import ELEMENT, size_symbol
+from tfcost.derive.subject import Subject
 from tfcost.derive.technique import Technique, Variant
 from tfcost.derive.trace import PassTrace, trace_backward, trace_forward, trace_part
 from tfcost.derive.tracer import Record
@@ -71,10 +72,22 @@ def _trace(variant: Variant, dtype: torch.dtype, device: str) -> dict[str, PassT
     elif variant.backward:
         traces["backward"] = traced_or_sampled(variant.subject, backward)
     if variant.reference is not None:
-        traces["reference forward"] = forward(variant.reference)
-        if variant.backward:
-            traces["reference backward"] = backward(variant.reference)
+        traces |= _reference_traces(variant.reference, variant.backward)
     return traces
+
+
+# Kept with the traces, so that a subject's identity is not taken by another one.
+_references: dict[int, tuple[Subject, dict[str, PassTrace]]] = {}
+
+
+def _reference_traces(reference: Subject, backward: bool) -> dict[str, PassTrace]:
+    """The passes of a reference, for its matmul FLOPs, which no dtype changes. Variants share references."""
+    if id(reference) not in _references:
+        traces = {"reference forward": trace_forward(reference, torch.bfloat16)}
+        if backward:
+            traces["reference backward"] = trace_backward(reference, torch.bfloat16)
+        _references[id(reference)] = reference, traces
+    return _references[id(reference)][1]
 
 
 def _costs(

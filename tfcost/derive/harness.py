@@ -76,7 +76,7 @@ def run_released(
     gradient alive. A scalar output is a loss: it stays held, and its gradient is autograd's own.
     """
     anchor = torch.empty(0, requires_grad=True)
-    x = {"x": _Source.apply(anchor, make_input)} if make_input is not None else {}
+    x = {"x": _Source.apply(anchor, make_input)} if make_input is not None else {}  # type: ignore[no-untyped-call]
     begin_forward()
     output = function(**x, **arguments)
     x.clear()
@@ -85,7 +85,7 @@ def run_released(
         begin_backward()
         output.backward()
         return
-    end = _Sink.apply(output, begin_backward)
+    end = _Sink.apply(output, begin_backward)  # type: ignore[no-untyped-call]
     del output
     end_forward()
     torch.autograd.backward(end, torch.empty_like(end))

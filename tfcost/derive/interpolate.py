@@ -68,7 +68,7 @@ def _polynomial(name: str, points: Mapping[int, Fraction], used: Sequence[int]) 
         if evaluate(value) != wanted:
             raise DerivationError(
                 f"the cost is no polynomial of degree {len(used) - 1} in {name}: at {name} = {value} it is {wanted} "
-                f"times a term that the polynomial through {name} = {', '.join(map(str, used))} puts at {evaluate(value)}"
+                f"times a term; through {name} = {', '.join(map(str, used))} it would be {evaluate(value)} times"
             )
     symbol, result = size_symbol(name), sp.Integer(0)
     for value, difference in zip(reversed(used), reversed(differences), strict=True):
@@ -76,7 +76,9 @@ def _polynomial(name: str, points: Mapping[int, Fraction], used: Sequence[int]) 
     return result
 
 
-def interpolate_sets(names: Sequence[str], samples: Mapping[tuple[int, ...], tuple[sp.Expr, ...]]) -> tuple[sp.Expr, ...]:
+def interpolate_sets(
+    names: Sequence[str], samples: Mapping[tuple[int, ...], tuple[sp.Expr, ...]]
+) -> tuple[sp.Expr, ...]:
     """The same for sets of candidates (peak memory): those of one sample are matched to another's by their monomials,
     and among equals by size. Raises `DerivationError` if the sets do not match.
     """
@@ -96,7 +98,7 @@ def interpolate_sets(names: Sequence[str], samples: Mapping[tuple[int, ...], tup
     return tuple(found)
 
 
-def _weight(expression: sp.Expr) -> Sequence[int]:
+def _weight(expression: sp.Expr) -> list[int]:
     return [int(count) for _, count in sorted(expression.as_coefficients_dict().items(), key=lambda item: str(item[0]))]
 
 

@@ -35,7 +35,7 @@ class Label:
 
     @property
     def location(self) -> str:
-        """ "path.py:line", relative to the working directory or the package's parent where that is shorter."""
+        """The place as "path.py:line", with the path as `shown_path` gives it."""
         return f"{shown_path(self.path)}:{self.line}" if self.path else "(autograd)"
 
     @property
@@ -56,8 +56,8 @@ def shown_path(path: str) -> str:
 def current_label() -> Label:
     """The label of the operation being dispatched now."""
     frame = _user_frame()
-    node = torch._C._current_autograd_node()
-    inherited = node.metadata.get(_KEY) if node is not None else None
+    node: Any = torch._C._current_autograd_node()
+    inherited: Label | None = node.metadata.get(_KEY) if node is not None else None
     if frame is not None:
         name = current_step()
         if node is not None and name:
@@ -98,9 +98,8 @@ class NodeLabels(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.Tensor.__getitem__:
-            result = index_as_for_real(*args)
-        else:
-            result = func(*args, **(kwargs or {}))
+            func = index_as_for_real
+        result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor) and leaf.grad_fn is not None:
                 _label_new_nodes(leaf.grad_fn)

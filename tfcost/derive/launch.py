@@ -156,6 +156,6 @@ def _touch(tracer: Tracer, tensors: Mapping[str, torch.Tensor], events: tuple["E
         tensor = tensors[name]
         size = sp.Mul(*(tracer.sizes.expr(extent) for extent in tensor.shape)) * tracer.sizes.element_bytes(tensor)
         if found & {"load", "atomic"}:
-            tracer.touch_read(tensor, lambda _, size=size: size)
+            tracer.touch_read(tensor, size)
         if found & {"store", "atomic"}:
             tracer.touch_write(tensor, size)

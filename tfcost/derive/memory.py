@@ -5,7 +5,7 @@ before each operation; `peak` drops every candidate that another one is at least
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import product
 from math import comb, prod
@@ -38,7 +38,8 @@ class Memory:
             return False
         size = self.storage_bytes(tensor)
         self._count += 1
-        self._alive[key] = (StorageWeakRef(storage), size, self._count)
+        reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+        self._alive[key] = (reference, size, self._count)
         self._add(size, 1)
         return True
 
@@ -58,11 +59,12 @@ class Memory:
 
     def sweep(self) -> None:
         """Forgets the storages that nobody holds any more."""
-        for key in [key for key, (reference, _, _) in self._alive.items() if reference.expired()]:
-            _, size, _ = self._alive.pop(key)
-            self._add(size, -1)
+        for key, (reference, size, _) in list(self._alive.items()):
+            if reference.expired():  # type: ignore[no-untyped-call]
+                del self._alive[key]
+                self._add(size, -1)
 
-    def note(self, workspace: sp.Expr = sp.Integer(0)) -> None:
+    def note(self, workspace: sp.Expr = sp.S.Zero) -> None:
         """Records the present total, plus `workspace` bytes that an operation takes and returns, as a candidate."""
         total = self._total.copy()
         for monomial, count in _monomials(workspace):
@@ -87,7 +89,7 @@ class Memory:
 
     def peak(self) -> tuple[sp.Expr, ...]:
         """The candidates for the largest total since `start_phase` that no other candidate dominates."""
-        return undominated(_expression(total) for total in self._candidates)
+        return _undominated({total: _shifted(total) for total in self._candidates})
 
     def _add(self, size: sp.Expr, sign: int) -> None:
         for monomial, count in _monomials(size):
@@ -112,24 +114,28 @@ def undominated(candidates: Iterable[sp.Expr]) -> tuple[sp.Expr, ...]:
     One is dropped if another is certainly at least as large for all symbols >= 1: written in x - 1 for each symbol x,
     no coefficient of the difference is negative.
     """
-    shifted = {expanded: _shifted(expanded) for expanded in map(sp.expand, candidates)}
-    kept: list[sp.Expr] = []
-    for candidate in shifted:
-        if any(_covers(shifted[other], shifted[candidate]) for other in kept):
+    totals = (frozenset(_monomials(candidate)) for candidate in candidates)
+    return _undominated({total: _shifted(total) for total in totals})
+
+
+def _undominated(shifted: Mapping[Total, Counter[Powers]]) -> tuple[sp.Expr, ...]:
+    kept: list[Total] = []
+    for total in shifted:
+        if any(_covers(shifted[other], shifted[total]) for other in kept):
             continue
-        kept = [other for other in kept if not _covers(shifted[candidate], shifted[other])]
-        kept.append(candidate)
-    return tuple(sorted(kept, key=sp.default_sort_key))
+        kept = [other for other in kept if not _covers(shifted[total], shifted[other])]
+        kept.append(total)
+    return tuple(sorted((_expression(total) for total in kept), key=sp.default_sort_key))
 
 
 def _covers(larger: Counter[Powers], smaller: Counter[Powers]) -> bool:
     return all(larger[powers] >= smaller[powers] for powers in larger.keys() | smaller.keys())
 
 
-def _shifted(total: sp.Expr) -> Counter[Powers]:
-    """Coefficients of the expanded `total` after replacing x by x + 1 in every symbol and tile count x (>= 1)."""
+def _shifted(total: Total) -> Counter[Powers]:
+    """Coefficients of `total` after replacing x by x + 1 in every symbol and tile count x (>= 1)."""
     coefficients: Counter[Powers] = Counter()
-    for monomial, count in total.as_coefficients_dict().items():
+    for monomial, count in total:
         for powers, times in _shifted_monomial(monomial):
             coefficients[powers] += count * times
     return coefficients

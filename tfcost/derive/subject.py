@@ -63,13 +63,11 @@ def build_arguments(subject: Subject, sizes: Sizes, dtype: torch.dtype, training
 
 
 def parse_shape(text: str) -> tuple[Formula, ...]:
-    """ "b,h,n,2*d_h" as formulas, one a dimension; "" is a scalar's shape."""
+    """A shape such as "b,h,n,2*d_h" as formulas, one a dimension; "" is a scalar's."""
     return tuple(Formula(part) for part in text.split(",")) if text.strip() else ()
 
 
-def _build_tensor(
-    argument: Tensor, subject: Subject, sizes: Sizes, dtype: torch.dtype, training: bool
-) -> torch.Tensor:
+def _build_tensor(argument: Tensor, subject: Subject, sizes: Sizes, dtype: torch.dtype, training: bool) -> torch.Tensor:
     known = set(subject.sizes) | set(subject.fixed)
     shape = []
     for dimension in parse_shape(argument.shape):
@@ -78,5 +76,5 @@ def _build_tensor(
             raise DerivationError(f"shape '{argument.shape}' uses '{min(unknown)}', which is no declared size")
         shape.append(sizes.build(dimension.sympy, subject.fixed))
     kind = argument.dtype or (torch.int64 if argument.role == "index" else dtype)
-    tensor = torch.empty(shape, dtype=kind)  # type: ignore[arg-type]
+    tensor = torch.empty(shape, dtype=kind)
     return tensor.requires_grad_(training and argument.role != "index")

@@ -53,7 +53,7 @@ def _import(path: Path) -> ModuleType:
 
 
 def _place(error: BaseException, path: Path) -> str:
-    """ "path.py:line" of the innermost frame of `error` in the file, or of its syntax error."""
+    """Where `error` came from, as "path.py:line": the innermost frame in the file, or its syntax error."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
         return f"{error.filename or path}:{error.lineno}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()

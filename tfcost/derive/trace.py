@@ -4,6 +4,7 @@ The traced code runs exactly as it would for real, on fake tensors, under the tr
 node labels.
 """
 
+import gc
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -53,6 +54,7 @@ def _environment(subject: Subject, dtype: torch.dtype, device: str) -> Iterator[
     sizes = Sizes(subject.sizes, dtype, subject.hints)
     tracer = Tracer(sizes, device)
     with ExitStack() as stack:
+        stack.enter_context(_no_collection())
         stack.enter_context(sizes.mode)
         stack.enter_context(tracer)
         stack.enter_context(NodeLabels())
@@ -64,6 +66,18 @@ def _environment(subject: Subject, dtype: torch.dtype, device: str) -> Iterator[
         except Exception as error:
             raise _explained(error) from error
     sizes.require_symbolic()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection: when memory is released must not depend on when the collector happens to run."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _explained(error: Exception) -> DerivationError:

@@ -4,7 +4,6 @@ In: torch operations on fake tensors (sizes symbolic). Out: `records` (label, na
 `Memory`, and the bytes of each distinct tensor touched. Triton launches are filed by `launch.py` through `file`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from tfcost.derive.workspace import RULES
 
 # Ask about a tensor, compute nothing and return no tensor.
 _QUESTIONS = frozenset({"prim.device", "aten.sym_size", "aten.sym_numel", "aten.sym_stride", "aten.sym_storage_offset",
-                        "aten.is_same_size", "aten._assert_tensor_metadata", "aten.is_contiguous", "prim.layout"})
+                        "aten.is_same_size", "aten._assert_tensor_metadata", "aten.is_contiguous", "prim.layout"})  # fmt: skip
 # The value of an element decides what happens next: no symbolic answer.
 _DATA_DEPENDENT = frozenset({"aten._local_scalar_dense", "aten.equal", "aten.is_nonzero"})
 
@@ -41,11 +40,11 @@ class Record:
     note: str = ""
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Files every operation while `recording`; tracks memory all the time."""
 
     def __init__(self, sizes: Sizes, device: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.sizes = sizes
         self.memory = Memory(sizes)
         self.recording = False
@@ -93,11 +92,11 @@ class Tracer(TorchDispatchMode):
         if self.recording:
             self.records.append(record)
 
-    def touch_read(self, tensor: torch.Tensor, size: Callable[[torch.Tensor], sp.Expr]) -> None:
+    def touch_read(self, tensor: torch.Tensor, size: sp.Expr) -> None:
         """Counts an input once towards `unique_bytes`."""
         serial = self.memory.serial(tensor)
         if self.recording and serial in self._given:
-            self._touched.setdefault(("read", serial), size(tensor))
+            self._touched.setdefault(("read", serial), size)
 
     def touch_write(self, tensor: torch.Tensor, size: sp.Expr) -> None:
         """Counts a written tensor once."""
@@ -124,7 +123,7 @@ class Tracer(TorchDispatchMode):
             self.records.append(record)
         if record.read_bytes:
             for tensor in call.inputs:
-                self.touch_read(tensor, call.distinct_bytes)
+                self.touch_read(tensor, call.distinct_bytes(tensor))
         if record.write_bytes:
             for tensor in written:
                 self.touch_write(tensor, call.distinct_bytes(tensor))
@@ -173,6 +172,7 @@ def _engine_would_add_in_place(args: Any) -> bool:
     first = args[0]
     if not isinstance(first, torch.Tensor) or not isinstance(args[1], torch.Tensor):
         return False
-    storage_uses = torch._C._storage_Use_Count(first.untyped_storage()._cdata)  # type: ignore[attr-defined]
-    sole = first._use_count() == _SOLE_TENSOR_USES and storage_uses == _SOLE_STORAGE_USES  # type: ignore[attr-defined]
+    storage_uses = torch._C._storage_Use_Count(first.untyped_storage()._cdata)
+    tensor_uses = first._use_count()  # type: ignore[attr-defined]
+    sole = tensor_uses == _SOLE_TENSOR_USES and storage_uses == _SOLE_STORAGE_USES
     return bool(sole and torch.ops.aten.is_non_overlapping_and_dense(first))

@@ -6,6 +6,7 @@ with bias, residual and normalisation, as models use it.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from torch import Tensor as TorchTensor
@@ -60,10 +61,13 @@ def attention_variants(
     (None: `attention` itself does).
     """
     mask = Mask(predicate) if predicate else None
-    plain = Setting(fixed=setting.fixed)
+    # Biases, norms and residuals multiply no matrices: a block's reference is that of its layer.
+    make_ideal = {"core": core_subject, "layer": layer_subject, "block": layer_subject}
+    ideals = {scope: _reference_subject(reference, make, tuple(setting.fixed.items()))
+              for scope, make in make_ideal.items()} if reference else {}  # fmt: skip
 
     def variant(scope: str, make: Callable[..., Subject], *how: Any, **chosen: object) -> Variant:
-        ideal = make(reference, plain, *how) if reference else None
+        ideal = ideals.get(scope)
         return Variant(
             scope, {**options, **chosen}, make(attention, setting, *how), setting.substitutions, setting.assumptions,
             ideal, mask, part="attention" if scope == "block" else "", dtypes=dtypes,
@@ -76,6 +80,14 @@ def attention_variants(
     if "block" in scopes:
         for norm, bias in SURROUNDINGS:
             yield variant("block", block_subject, norm, bias, norm=norm, bias=bias)
+
+
+@cache
+def _reference_subject(
+    reference: Attention, make: Callable[..., Subject], fixed: tuple[tuple[str, int], ...]
+) -> Subject:
+    """One subject per reference, scope and fixed sizes, so that it is traced once for all variants."""
+    return make(reference, Setting(fixed=dict(fixed)))
 
 
 def core_subject(attention: Attention, setting: Setting) -> Subject:

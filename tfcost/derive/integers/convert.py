@@ -13,7 +13,7 @@ from tfcost.derive.integers.lattice import extreme
 from tfcost.derive.integers.poly import ONE, ZERO, Atom, Extreme, Floor, Poly, Var, as_poly, common_factor
 
 
-class NotAnInteger(ValueError):  # noqa: N818 - a property of the expression
+class NotAnInteger(ValueError):
     """An expression that is not built from integer symbols by + - * // % Min Max floor ceiling."""
 
 

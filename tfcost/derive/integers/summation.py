@@ -34,7 +34,7 @@ from tfcost.derive.integers.rewrite import rewrite
 _MOST_RESIDUES = 64
 
 
-class NoClosedForm(Exception):  # noqa: N818 - an answer rather than a fault
+class NoClosedForm(Exception):
     """The sum has no closed form that these rules find. Nothing is guessed."""
 
 

@@ -39,7 +39,7 @@ def _addmv(call: Call) -> Amounts:
 
 @rule("aten.convolution")
 def _convolution(call: Call) -> Amounts:
-    # Every output element is a dot product over (input channels per group × kernel), which is the weight's trailing size.
+    # Every output element is a dot product over the weight's trailing sizes: input channels per group × kernel.
     weight, bias = call.args[1], call.args[2]
     output = call.numel(call.outputs[0])
     depth = sp.Mul(*call.shape(weight)[1:])

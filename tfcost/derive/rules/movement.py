@@ -11,7 +11,7 @@ def _alias(call: Call) -> Amounts:
 
 
 @rule("aten.empty", "aten.empty_like", "aten.empty_strided", "aten.new_empty", "aten.new_empty_strided",
-      "aten.empty_permuted")
+      "aten.empty_permuted")  # fmt: skip
 def _empty(call: Call) -> Amounts:
     # Memory is taken, nothing is written.
     return Amounts(read_bytes=ZERO, write_bytes=ZERO)
@@ -19,13 +19,13 @@ def _empty(call: Call) -> Amounts:
 
 @rule("aten.zeros", "aten.zeros_like", "aten.new_zeros", "aten.ones", "aten.ones_like", "aten.new_ones", "aten.full",
       "aten.full_like", "aten.new_full", "aten.arange", "aten.scalar_tensor", "aten.fill_", "aten.zero_", "aten.rand",
-      "aten.rand_like", "aten.randn", "aten.randn_like", "aten.bernoulli_", "aten.eye", "aten.linspace")
+      "aten.rand_like", "aten.randn", "aten.randn_like", "aten.bernoulli_", "aten.eye", "aten.linspace")  # fmt: skip
 def _fill(call: Call) -> Amounts:
     return Amounts(read_bytes=ZERO)
 
 
 @rule("aten.clone", "aten._to_copy", "aten.cat", "aten.stack", "aten.repeat", "aten.flip", "aten.roll",
-      "aten.constant_pad_nd", "aten.contiguous", "aten.repeat_interleave")
+      "aten.constant_pad_nd", "aten.contiguous", "aten.repeat_interleave")  # fmt: skip
 def _copy(call: Call) -> Amounts:
     return Amounts(scalar_flops=ZERO)
 

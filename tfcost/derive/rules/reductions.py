@@ -11,7 +11,7 @@ def _per_input(call: Call, times: int = 1) -> sp.Expr:
 
 
 @rule("aten.sum", "aten.amax", "aten.amin", "aten.max", "aten.min", "aten.argmax", "aten.argmin", "aten.prod",
-      "aten.cumsum", "aten.cummax", "aten.cumprod", "aten.any", "aten.all")
+      "aten.cumsum", "aten.cummax", "aten.cumprod", "aten.any", "aten.all")  # fmt: skip
 def _reduction(call: Call) -> Amounts:
     return Amounts(scalar_flops=_per_input(call))
 
