@@ -95,7 +95,7 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
     costs = [cost for part in chain for cost in (part.forward, part.backward) if cost is not None]
     quantities = {
         **{name: Quantity(_total(rows, names), "summed") for name, names in _ADDED.items()},
-        "peak_bytes": Quantity(_maximum(moments.values()), "summed", peak, f"at these sizes: {highest}"),
+        "peak_bytes": Quantity(_maximum(moments.values()), "summed", peak, f"sizes like these, highest at {highest}"),
         "parameter_bytes": Quantity(_parameter_bytes(config, chain), "summed"),
         "parameters": Quantity(parameters, "summed"),
     }
