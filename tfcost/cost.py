@@ -10,6 +10,11 @@ from tfcost.formula import Formula
 
 AMOUNTS = ("matmul_flops", "scalar_flops", "read_bytes", "write_bytes")
 
+TILED_TRAFFIC, TILED_MEMORY = "tiled_issued_bytes", "tiled_sram_bytes"
+"""Entries of `Cost.composition` of a tiled kernel, formulas of B_M, B_N, n, d_h: the bytes that one head issues, and
+those that one program keeps on chip. For n keys, n a multiple of B_M, B_M one of B_N.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:

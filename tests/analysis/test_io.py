@@ -21,6 +21,13 @@ def test_flash_attention() -> None:
     assert (found.theta.text, found.tile.text, found.binding.text) == ("n**2*d_h**2/M", "M/d_h", "6*B_M*d_h")
 
 
+def test_memory_that_is_fullest_at_one_of_two_points() -> None:
+    """The terms of both count; a Max is at least half their sum, so the class is that of the sum."""
+    two = Formula("Max(6*B_M*d_h + 4*B_M*B_N + 16*B_M, 6*B_M*d_h + 4*B_M*B_N + 2*B_N*d_h + 8*B_M)")
+    found = io_bound(ISSUED, two, REGIME, other_tiles={"B_N": 64})
+    assert (found.theta.text, found.tile.text, found.binding.text) == ("n**2*d_h**2/M", "M/d_h", "6*B_M*d_h")
+
+
 @pytest.mark.parametrize("other", [{"B_N": 64}, {"B_N": "B_M"}, {"B_N": Formula("2*B_M")}])
 def test_the_class_is_what_the_largest_tile_gives(other: dict[str, int | str | Formula]) -> None:
     found = io_bound(ISSUED, SRAM, REGIME, other_tiles=other)

@@ -85,6 +85,16 @@ def test_explain_goes_down_to_the_lines_of_the_kernel(real: Run) -> None:
     assert sum(one["quantities"]["matmul_flops"]["value"] for one in dots) == 4 * 8192**2 * 64
 
 
+@pytest.mark.parametrize("causal", ["--causal", "--no-causal"])
+def test_explain_flash_gives_the_theorem_of_its_traffic(real: Run, causal: str) -> None:
+    """Dao et al. (2022), theorem 2: n**2*d**2/M for M between d and n*d; the source document claims time and space."""
+    explanation = document(real, "explain", "flash", causal)["explanation"]
+    assert explanation["io"]["bytes"] == "n**2*d_h**2/M"
+    shown = real("explain", "flash", causal).stdout
+    assert "Θ(n²·d_h²/M)    Θ(M/d_h)" in shown
+    assert shown.index("Θ(n²·d_h²/M)") < shown.index("What the source document states")
+
+
 @pytest.mark.parametrize("technique", ["standard", "flash", "linear", "ffn", "transformer"])
 @pytest.mark.parametrize("notation", ["table", "md", "csv", "latex"])
 def test_every_technique_is_explained_in_every_notation(real: Run, technique: str, notation: str) -> None:

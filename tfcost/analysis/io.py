@@ -14,6 +14,7 @@ from tfcost.analysis.regime import Regime
 from tfcost.analysis.theta import Theta, theta
 from tfcost.errors import UserError
 from tfcost.formula import Formula
+from tfcost.formula import tree as t
 
 FLASH_REGIME = ("M <= n*d_h", "M >= d_h**2")
 """On-chip memory between a tile's width squared and a whole head, as in the FlashAttention paper (Dao et al., 2022)."""
@@ -46,7 +47,7 @@ def io_bound(
     term limits it, or whether a tile fits at all.
     """
     fixed = dict(other_tiles or {})
-    needed = poly.expand(sram.substitute(fixed).tree)
+    needed = _terms(sram.substitute(fixed).tree)
     limits = {_limit(monomial, tile, regime): monomial for monomial in needed if _power(monomial, tile)}
     if not limits:
         raise UserError(f"the on-chip memory {sram} does not depend on {tile}")
@@ -82,6 +83,18 @@ def largest_tile(
     while sram.evaluate({**values, tile: 2 * size}) <= memory_bytes:
         size *= 2
     return size
+
+
+def _terms(node: t.Node) -> Polynomial:
+    """The terms of the on-chip memory. Those of a Max come each with its largest coefficient: together they are more
+    than the Max by a constant factor at most.
+    """
+    sides = node.arguments if isinstance(node, t.Call) and node.function == "Max" else (node,)
+    needed: Polynomial = {}
+    for side in sides:
+        for monomial, coefficient in poly.expand(side).items():
+            needed[monomial] = max(coefficient, needed.get(monomial, coefficient), key=Fraction)
+    return needed
 
 
 def _power(monomial: Monomial, tile: str) -> Fraction:

@@ -2,10 +2,7 @@
 
 from tfcost.analysis.io import FLASH_REGIME, IoBound, io_bound
 from tfcost.analysis.regime import PER_SAMPLE, Regime
-from tfcost.cost import Cost
-
-TRAFFIC, MEMORY = "tiled_issued_bytes", "tiled_sram_bytes"
-"""Entries of `Cost.composition`, formulas of B_M, B_N, n, d_h: bytes issued per head, on-chip bytes per program."""
+from tfcost.cost import TILED_MEMORY, TILED_TRAFFIC, Cost
 
 
 def tile_bound(cost: Cost) -> IoBound | None:
@@ -13,9 +10,7 @@ def tile_bound(cost: Cost) -> IoBound | None:
 
     Undecided (a UserError) if the regime of the FlashAttention paper leaves it open.
     """
-    if TRAFFIC not in cost.composition or MEMORY not in cost.composition:
+    if TILED_TRAFFIC not in cost.composition or TILED_MEMORY not in cost.composition:
         return None
-    traffic, memory = (cost.composition[name] for name in (TRAFFIC, MEMORY))
-    if "m" in traffic.symbols:
-        traffic = traffic.substitute({"m": "n"})
+    traffic, memory = (cost.composition[name] for name in (TILED_TRAFFIC, TILED_MEMORY))
     return io_bound(traffic, memory, Regime.of(*FLASH_REGIME, constants=(*PER_SAMPLE, "B_N")))

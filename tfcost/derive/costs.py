@@ -19,6 +19,7 @@ from tfcost.derive.sampled import traced_or_sampled
 from tfcost.derive.sizes import ELEMENT, size_symbol
 from tfcost.derive.subject import Subject
 from tfcost.derive.technique import Technique, Variant
+from tfcost.derive.tiled import tiled_costs
 from tfcost.derive.trace import PassTrace, trace_backward, trace_forward, trace_part
 from tfcost.derive.tracer import Record
 from tfcost.formula import Formula
@@ -110,6 +111,9 @@ def _cost(
     quantities = _quantities(trace, ideal, variant, terms)
     operations = _operations(trace.records, terms)
     symbols = sorted({name for quantity in quantities.values() for name in quantity.exact.symbols})
+    composition = _composition(traces, pass_, terms) if variant.part else {}
+    if variant.tiled and pass_ == "forward":
+        composition |= tiled_costs(variant.tiled, getattr(torch, dtypes[0]))
     return Cost(
         technique=technique.name,
         implementation=technique.implementation,
@@ -124,7 +128,7 @@ def _cost(
         operations=operations,
         assumptions=(*variant.assumptions, *trace.notes),
         workspace=trace.workspace,
-        composition=_composition(traces, pass_, terms) if variant.part else {},
+        composition=composition,
     )
 
 

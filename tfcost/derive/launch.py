@@ -40,7 +40,7 @@ def intercept_launches(tracer: Tracer) -> Iterator[None]:
         _file_launch(tracer, kernel, args, grid, kwargs)
 
     def first_configuration(tuner: Any, *args: Any, **kwargs: Any) -> None:
-        tracer.notes.append(f"autotuned: {tuner.configs[0]} of {len(tuner.configs)} configurations is derived")
+        tracer.note(f"autotuned: {tuner.configs[0]} of {len(tuner.configs)} configurations is derived")
         tuner.fn.run(*args, **{**tuner.configs[0].all_kwargs(), **kwargs})
 
     run, tune = JITFunction.run, Autotuner.run
@@ -82,8 +82,9 @@ def _file_launch(tracer: Tracer, kernel: Any, args: tuple[Any, ...], grid: Any, 
     tracer.launched = True
     tracer.memory.sweep()
     tracer.memory.note()
-    tracer.notes += cost.notes
-    tracer.sram_bytes.append(sp.Integer(cost.sram_bytes))
+    for note in cost.notes:
+        tracer.note(note)
+    tracer.sram_bytes += map(sp.Integer, cost.live_bytes)
     number = sum(record.launch != "" and record.launches > 0 for record in tracer.records)
     for record in _records(f"{cost.kernel}#{number}", label.step or cost.kernel, cost.events):
         tracer.file(record)
@@ -97,6 +98,12 @@ def _bind(tracer: Tracer, kernel: Any, values: Mapping[str, Any], label: Label) 
     bound = _Bound({}, {}, {}, {})
     for parameter in kernel.params:
         name, value = parameter.name, values[parameter.name]
+        if parameter.is_constexpr and isinstance(value, torch.SymInt):
+            size = tracer.sizes.expr(value)
+            raise DerivationError(
+                f"{label.location}: {kernel.fn.__name__}: '{name}' is a constexpr and depends on a size ({size}): each "
+                f"value of it is a kernel of its own; give the size a value"
+            )
         if parameter.is_constexpr or value is None or (isinstance(value, int) and value == 1):
             bound.signature[name], bound.constexprs[name] = "constexpr", value
         elif isinstance(value, torch.Tensor):

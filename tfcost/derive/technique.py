@@ -29,6 +29,7 @@ class Variant:
 
     `substitutions` express the subject's auxiliary sizes in the symbols of the table, in the order given (r = h/h_kv);
     `reference` is the subject that says what the mathematics asks for (None: the subject itself).
+    `tiled` computes one head with the tile of its kernel given by the sizes B_M and B_N (None: there is no tile).
     """
 
     scope: str
@@ -41,6 +42,7 @@ class Variant:
     part: str = ""
     dtypes: tuple[str, ...] = ("bfloat16", "float16", "float32")
     backward: bool = True
+    tiled: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True)

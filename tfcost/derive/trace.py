@@ -29,8 +29,8 @@ ZERO = sp.Integer(0)
 
 @dataclass(frozen=True, slots=True)
 class PassTrace:
-    """One traced pass. `peak` is a set of candidates (the peak is their maximum); `extra` holds what a chain of
-    parts needs to know (`trace_part`).
+    """One traced pass. `peak` is a set of candidates (the peak is their maximum), and so is `sram_bytes`, one for each
+    point of each kernel; `extra` holds what a chain of parts needs to know (`trace_part`).
     """
 
     records: tuple[Record, ...]
@@ -63,8 +63,8 @@ def _environment(subject: Subject, dtype: torch.dtype, device: str) -> Iterator[
             yield sizes, tracer
         except UserError:
             raise
-        except Exception as error:
-            raise _explained(error) from error
+        except (Exception, SystemExit) as error:
+            raise _explained(error, sizes) from error
     sizes.require_symbolic()
 
 
@@ -80,13 +80,13 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _explained(error: Exception) -> DerivationError:
+def _explained(error: BaseException, sizes: Sizes) -> DerivationError:
     """What went wrong in the traced code, with the line of it that was running."""
     place = "the traced code"
     for frame in traceback.extract_tb(error.__traceback__):
         if is_user_file(frame.filename):
             place = f"{shown_path(frame.filename)}:{frame.lineno}"
-    message = " ".join(str(error).split())
+    message = " ".join(sizes.renamed(str(error)).split())
     return DerivationError(f"{place}: {type(error).__name__}: {message[:300]}")
 
 

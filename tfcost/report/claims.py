@@ -7,12 +7,13 @@ from tfcost.analysis.claims import CheckedClaim
 from tfcost.analysis.io import IoBound
 from tfcost.analysis.tiling import tile_bound
 from tfcost.book import TechniqueRecord
-from tfcost.cost import Cost
+from tfcost.cost import TILED_MEMORY, TILED_TRAFFIC, Cost
 from tfcost.report.page import Class, Table
 from tfcost.report.words import class_cell
 
 _CLAIM_COLUMNS = ("claim", "stated", "derived", "derived, h = 1", "scope", "agrees")
 _IO_COLUMNS = ("bytes per head", "tile", "limited by", "for")
+_ALIGNED = "for n keys, n a multiple of B_M, and B_M of B_N"
 
 
 def claims_tables(claims: Sequence[CheckedClaim]) -> list[Table]:
@@ -32,12 +33,21 @@ def claims_tables(claims: Sequence[CheckedClaim]) -> list[Table]:
 
 
 def io_tables(cost: Cost) -> list[Table]:
-    """The class of the traffic when the tile fills the on-chip memory M; no table for what has no tile."""
+    """Traffic and on-chip memory by tile, and the class of the traffic when the tile fills the on-chip memory M; no
+    table for what has no tile.
+    """
     bound = tile_bound(cost)
     if bound is None:
         return []
+    by_tile = (
+        ("issued bytes per head", cost.composition[TILED_TRAFFIC]),
+        ("on-chip memory", cost.composition[TILED_MEMORY]),
+    )
     row = (Class(bound.theta.formula), Class(bound.tile), bound.binding, bound.theta.regime)
-    return [Table("Traffic when the tile is as large as on-chip memory M allows", _IO_COLUMNS, (row,))]
+    return [
+        Table("A tile of B_M queries and B_N keys", ("quantity", "formula"), by_tile, (_ALIGNED,)),
+        Table("Traffic when the tile is as large as on-chip memory M allows", _IO_COLUMNS, (row,)),
+    ]
 
 
 def io_document(bound: IoBound) -> dict[str, str]:

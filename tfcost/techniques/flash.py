@@ -5,30 +5,50 @@ the tile sizes depend on it (Dao 2023, arXiv 2307.08691).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from torch import Tensor
+from torch import Tensor as TorchTensor
 
+from tfcost.derive.subject import Size, Subject, Tensor
 from tfcost.derive.technique import Claim, Option, Technique, Variant
 from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques import masks, standard
 from tfcost.techniques.variants import Setting, attention_variants
 from tfcost_kernels.flash import flash_attention
+from tfcost_kernels.flash.tiles import Tile, Tiles
 
 # Head widths that models use; the kernels know more (`tfcost_kernels.flash.tiles`).
 HEAD_WIDTHS = (64, 128)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool = False) -> Tensor:
+def attention(q: TorchTensor, k: TorchTensor, v: TorchTensor, causal: bool = False) -> TorchTensor:
     """softmax(QKᵀ/√d_h)V. q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h]; returns [b, h, n, d_h]."""
     with step("attention kernel"):
-        return flash_attention(q, k, v, causal=causal)
+        o: TorchTensor = flash_attention(q, k, v, causal=causal)
+        return o
+
+
+def attention_by_tile(
+    q: TorchTensor, k: TorchTensor, v: TorchTensor, causal: bool, rows: int, keys: int
+) -> TorchTensor:
+    """`attention` with tiles of `rows` queries by `keys` keys instead of the table's."""
+    tile = Tile(rows, keys, warps=4, stages=1)
+    o: TorchTensor = flash_attention(q, k, v, causal=causal, tiles=Tiles(tile, tile, tile))
+    return o
+
+
+def _tiled_subject(causal: bool) -> Subject:
+    """One head, as many keys as queries, the tile a pair of sizes."""
+    given = Tensor("1,1,n,d_h")
+    arguments = {"q": given, "k": given, "v": given, "causal": causal, "rows": Size("B_M"), "keys": Size("B_N")}
+    return Subject(attention_by_tile, arguments, sizes=("n", "d_h", "B_M", "B_N"))
 
 
 def _variants() -> Iterator[Variant]:
     for width in HEAD_WIDTHS:
         for causal in (False, True):
-            yield from attention_variants(
+            variants = attention_variants(
                 attention,
                 Setting({"causal": causal}, fixed={"d_h": width}, strided=True),
                 {"causal": causal},
@@ -36,6 +56,8 @@ def _variants() -> Iterator[Variant]:
                 reference=standard.attention,
                 dtypes=("bfloat16", "float16"),
             )
+            for variant in variants:
+                yield replace(variant, tiled=_tiled_subject(causal)) if variant.scope == "core" else variant
 
 
 TECHNIQUE = Technique(

@@ -30,10 +30,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class KernelCost:
-    """`totals` has every kind of `KINDS`; `sram_bytes` is what one program keeps on chip (see `sram`)."""
+    """`totals` has every kind of `KINDS`; `live_bytes` is what one program keeps on chip, by points (see `sram`)."""
 
     kernel: str
     events: tuple[Event, ...]
     totals: Mapping[str, sp.Expr]
-    sram_bytes: int
+    live_bytes: tuple[int, ...]
     notes: tuple[str, ...]
+
+    @property
+    def sram_bytes(self) -> int:
+        """What one program keeps on chip at the kernel's fullest point."""
+        return max(self.live_bytes)

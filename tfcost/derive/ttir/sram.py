@@ -1,4 +1,4 @@
-"""How many bytes of block tensors one program keeps on chip: the most that are alive at one point of the kernel.
+"""How many bytes of block tensors one program keeps on chip: those that are alive at each point of the kernel.
 
 The rule. Counted are floating-point tensors, and integer tensors that come from memory or from tt.dot; addresses,
 indices, masks, scalars and constants are not. A tensor is alive from the operation that makes it to its last use.
@@ -19,20 +19,20 @@ _SEPARATE = _FROM_MEMORY | {"tt.reduce", "tt.scan", "tt.gather", "tt.histogram",
 Live = frozenset[Value]
 
 
-def sram_bytes(kernel: Function) -> int:
-    """Bytes of block tensors alive at the fullest point of the kernel's body."""
+def live_bytes(kernel: Function) -> tuple[int, ...]:
+    """Bytes of block tensors alive at each point of the kernel's body where one is made or used; 0 at its end."""
     liveness = _Liveness(kernel.body)
     live: Live = frozenset()
     for block in reversed(kernel.body.blocks):
         live = liveness.before(block, live)
-    return liveness.peak
+    return tuple(liveness.levels)
 
 
 class _Liveness:
-    """Walks blocks backwards; `peak` is the largest total seen."""
+    """Walks blocks backwards; `levels` are the totals seen."""
 
     def __init__(self, region: Region) -> None:
-        self.peak = 0
+        self.levels = [0]
         self._roots: dict[Value, Value | None] = {}
         self._find_roots(region)
 
@@ -58,8 +58,7 @@ class _Liveness:
         return frozenset(root for root in roots if root is not None)
 
     def _see(self, *live: Live) -> None:
-        for values in live:
-            self.peak = max(self.peak, _bytes(values))
+        self.levels += map(_bytes, live)
 
     def before(self, block: Block, after: Live) -> Live:
         """What is alive before a block, given what is alive after it."""
@@ -79,7 +78,7 @@ class _Liveness:
             live = frozenset().union(outer, used, *starts)
             self._see(live, after)
             return live
-        if operation.name in _VIEWS:
+        if operation.name in _VIEWS or not (made or used):
             return after | used
         live = (after - made) | used
         if operation.name in _SEPARATE:

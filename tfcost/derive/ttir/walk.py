@@ -24,7 +24,7 @@ from tfcost.derive.ttir.kernel_cost import KINDS, Event, KernelCost
 from tfcost.derive.ttir.loops import Loop
 from tfcost.derive.ttir.parse import parse_module
 from tfcost.derive.ttir.rules import Charge, charge_of
-from tfcost.derive.ttir.sram import sram_bytes
+from tfcost.derive.ttir.sram import live_bytes
 from tfcost.derive.ttir.symbols import Box, PointerTo, as_condition
 from tfcost.derive.ttir.totals import Totals
 from tfcost.derive.ttir.tree import Block, Function, Operation
@@ -47,7 +47,7 @@ def walk_kernel(
     events = tuple(replace(item.event, amount=to_sympy(item.amount)) for item in counted)
     notes = tuple(dict.fromkeys(f"{event.path}:{event.line}: {event.note}" for event in events if event.note))
     return KernelCost(
-        kernel.name, events, {kind: to_sympy(total) for kind, total in totals.items()}, sram_bytes(kernel), notes
+        kernel.name, events, {kind: to_sympy(total) for kind, total in totals.items()}, live_bytes(kernel), notes
     )
 
 
