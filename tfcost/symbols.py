@@ -1,7 +1,6 @@
 """The one table of symbols: every formula, option, book entry and page uses these names.
 
-Nothing else defines a symbol. `SYMBOLS` maps a name to its meaning and LaTeX; `RELATIONS` lists the identities
-that hold by definition (d = h*d_h) and that readable forms and classes use.
+Nothing else defines a symbol. `SYMBOLS` maps a name to its meaning, its LaTeX and its command-line option.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """`tfcost derive`: the book again from the techniques' code, or the cost of a function of the user's."""
 
+import os
 import sys
 import time
 from typing import Annotated
@@ -35,11 +36,15 @@ def derive(
     functions = [text for text in targets if ":" in text or text.endswith(".py")]
     if functions and len(targets) > 1:
         raise UserError("derive one FILE.py:FUNCTION at a time")
+    # Derivations repeat themselves over more expressions than sympy remembers by default. Read when it is imported.
+    os.environ.setdefault("SYMPY_CACHE_SIZE", "100000")
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise UserError("deriving needs torch: pip install 'transformer-cost[derive]'") from error
     if functions:
+        if check:
+            raise UserError("--check compares the book with its techniques, not with a FILE.py:FUNCTION")
         _function(functions[0], dim or [], shape or [], arg or [], dtype, pass_ or ["forward"], destination)
     else:
         if dim or shape or arg or pass_:

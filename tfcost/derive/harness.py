@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from tfcost.derive.errors import DerivationError
+
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
     """All tensors of a nested structure."""
@@ -24,8 +26,13 @@ def run_forward(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 
 
 def run_held(function: Callable[..., Any], arguments: dict[str, Any], begin_backward: Callable[[Any], None]) -> None:
-    """Forward, then backward from given output gradients; `begin_backward(outputs)` is called between the two."""
+    """Forward, then backward from given output gradients; `begin_backward(outputs)` is called between the two.
+
+    Raises `DerivationError` if no output depends on an argument in a way that autograd knows.
+    """
     outputs = [tensor for tensor in tensors_in(function(**arguments)) if tensor.requires_grad]
+    if not outputs:
+        raise DerivationError("the function returned no tensor that has a gradient: there is no backward pass")
     gradients = [torch.empty_like(output) for output in outputs]
     begin_backward(outputs)
     torch.autograd.backward(outputs, gradients)

@@ -1,11 +1,10 @@
 """Exact interpolation for sizes that will not stay symbolic (a Python loop over a size, an expert count).
 
-The code is traced at several values of such a size; every coefficient of the result is then a polynomial in it with
-rational coefficients, solved from the first samples and confirmed on the held-out rest. No fit, no rounding.
+The code is traced at several values of such a size; its cost is then a polynomial in it with rational coefficients,
+solved from the first samples and confirmed on the held-out rest. No fit, no rounding.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import sympy as sp
@@ -31,82 +30,37 @@ def interpolate(names: Sequence[str], samples: Mapping[tuple[int, ...], sp.Expr]
     Raises `DerivationError` if a held-out sample disagrees: the cost is then no polynomial of degree `DEGREE`.
     """
     if not names:
-        return samples[()]
+        return sp.expand(samples[()])
     name, *rest = names
     inner: dict[int, dict[tuple[int, ...], sp.Expr]] = {}
     for (value, *others), expression in samples.items():
         inner.setdefault(value, {})[tuple(others)] = expression
     along = {value: interpolate(rest, group) for value, group in inner.items()}
-    return _along_one(name, along)
+    values = sorted(along)
+    found = polynomial(name, {value: along[value] for value in values[:-HOLD_OUT]})
+    if any(at(found, name, value) != along[value] for value in values[-HOLD_OUT:]):
+        degree = len(values) - HOLD_OUT - 1
+        raise DerivationError(
+            f"the cost is no polynomial of degree {degree} in {name}, as traces at {name} = {values[0]} to "
+            f"{values[-1]} show; give it a value: --dim {name}=N"
+        )
+    return found
 
 
-def _along_one(name: str, samples: Mapping[int, sp.Expr]) -> sp.Expr:
-    coefficients = {value: sp.expand(expression).as_coefficients_dict() for value, expression in samples.items()}
-    values = sorted(samples)
-    total = sp.Integer(0)
-    for monomial in set().union(*coefficients.values()):
-        points = {value: Fraction(int(c.p), int(c.q)) for value in values for c in [coefficients[value][monomial]]}
-        total += monomial * _polynomial(name, points, values[: len(values) - HOLD_OUT])
-    return sp.expand(total)
-
-
-def _polynomial(name: str, points: Mapping[int, Fraction], used: Sequence[int]) -> sp.Expr:
-    """Newton's divided differences through the `used` points; the others must lie on the result."""
-    differences = [points[value] for value in used]
-    for order in range(1, len(used)):
-        for position in range(len(used) - 1, order - 1, -1):
-            span = used[position] - used[position - order]
-            differences[position] = (differences[position] - differences[position - 1]) / span
-
-    def evaluate(at: int) -> Fraction:
-        total = Fraction(0)
-        for value, difference in zip(reversed(used), reversed(differences), strict=True):
-            total = total * (at - value) + difference
-        return total
-
-    for value, wanted in points.items():
-        if evaluate(value) != wanted:
-            raise DerivationError(
-                f"the cost is no polynomial of degree {len(used) - 1} in {name}: at {name} = {value} it is {wanted} "
-                f"times a term; through {name} = {', '.join(map(str, used))} it would be {evaluate(value)} times"
-            )
+def polynomial(name: str, points: Mapping[int, sp.Expr]) -> sp.Expr:
+    """The polynomial in the size `name` through `points`, of the least degree, by Newton's divided differences."""
+    values = list(points)
+    differences = [sp.expand(points[value]) for value in values]
+    for order in range(1, len(values)):
+        for place in range(len(values) - 1, order - 1, -1):
+            span = values[place] - values[place - order]
+            differences[place] = sp.expand((differences[place] - differences[place - 1]) / span)
     symbol, result = size_symbol(name), sp.Integer(0)
-    for value, difference in zip(reversed(used), reversed(differences), strict=True):
-        result = sp.expand(result * (symbol - value)) + sp.Rational(difference.numerator, difference.denominator)
+    for value, difference in zip(reversed(values), reversed(differences), strict=True):
+        result = sp.expand(result * (symbol - value) + difference)
     return result
 
 
-def interpolate_sets(
-    names: Sequence[str], samples: Mapping[tuple[int, ...], tuple[sp.Expr, ...]]
-) -> tuple[sp.Expr, ...]:
-    """The same for sets of candidates (peak memory): those of one sample are matched to another's by their monomials,
-    and among equals by size. Raises `DerivationError` if the sets do not match.
-    """
-    groups: dict[frozenset[sp.Expr], dict[tuple[int, ...], list[sp.Expr]]] = {}
-    for point, candidates in samples.items():
-        for candidate in candidates:
-            key = frozenset(sp.expand(candidate).as_coefficients_dict())
-            groups.setdefault(key, {}).setdefault(point, []).append(candidate)
-    found = []
-    for members in groups.values():
-        counts = {len(members.get(point, ())) for point in samples}
-        if len(counts) != 1:
-            raise DerivationError(f"peak memory has different candidates at different values of {', '.join(names)}")
-        ordered = {point: sorted(group, key=_weight) for point, group in members.items()}
-        for position in range(counts.pop()):
-            found.append(interpolate(names, {point: group[position] for point, group in ordered.items()}))
-    return tuple(found)
-
-
-def _weight(expression: sp.Expr) -> list[int]:
-    return [int(count) for _, count in sorted(expression.as_coefficients_dict().items(), key=lambda item: str(item[0]))]
-
-
-def over_samples(
-    names: Sequence[str], trace_at: Callable[[Mapping[str, int]], Mapping[str, tuple[sp.Expr, ...]]]
-) -> dict[str, tuple[sp.Expr, ...]]:
-    """Interpolates every named set of expressions that `trace_at(values)` returns."""
-    traced = {tuple(point.values()): trace_at(point) for point in sample_points(names)}
-    keys = set().union(*traced.values())
-    return {key: interpolate_sets(names, {point: found.get(key, (sp.Integer(0),)) for point, found in traced.items()})
-            for key in keys}  # fmt: skip
+def at(expression: sp.Expr, name: str, value: int) -> sp.Expr:
+    """The expression where the size `name` is `value`."""
+    return sp.expand(expression.xreplace({size_symbol(name): sp.Integer(value)}))

@@ -1,6 +1,6 @@
 """Files each operation under the step and the source line that caused it, in the forward and the backward pass.
 
-Forward: the innermost `step` label and the first stack frame outside torch and this package. Backward: autograd runs
+Forward: the innermost `step` label and the first stack frame outside torch, Triton and this package. Backward: autograd runs
 nodes without a Python frame, so the forward pass leaves the label on each node it makes (`NodeLabels`).
 """
 
@@ -9,6 +9,7 @@ import os
 import sys
 import sysconfig
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -21,8 +22,13 @@ from tfcost.steps import current_step
 _KEY = "tfcost"
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DERIVE = os.path.dirname(__file__) + os.sep
-_APART = (_TORCH, _DERIVE, sysconfig.get_paths()["stdlib"] + os.sep)
+_HARNESS = os.path.join(_DERIVE, "harness.py")
 _STEPS = os.path.join(os.path.dirname(_DERIVE.rstrip(os.sep)), "steps.py")
+_TRITON = tuple(folder + os.sep for folder in getattr(find_spec("triton"), "submodule_search_locations", None) or ())
+_APART = (_TORCH, _DERIVE, *_TRITON)
+_STANDARD = sysconfig.get_paths()["stdlib"] + os.sep
+# Without a virtual environment, installed packages lie inside the standard library's folder.
+_INSTALLED = (sysconfig.get_paths()["purelib"] + os.sep, sysconfig.get_paths()["platlib"] + os.sep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,9 @@ def in_user_code() -> bool:
 
 def is_user_file(path: str) -> bool:
     """Whether a stack frame of the file is traced code: not torch, triton, this package or the standard library."""
-    return not path.startswith((*_APART, "<")) and path != _STEPS
+    if path.startswith((*_APART, "<")) or path == _STEPS:
+        return False
+    return not path.startswith(_STANDARD) or path.startswith(_INSTALLED)
 
 
 def _user_frame() -> tuple[str, int] | None:
@@ -88,9 +96,6 @@ def _user_frame() -> tuple[str, int] | None:
             return path, frame.f_lineno
         frame = frame.f_back  # type: ignore[assignment]
     return None
-
-
-_HARNESS = os.path.join(_DERIVE, "harness.py")
 
 
 class NodeLabels(TorchFunctionMode):

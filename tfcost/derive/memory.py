@@ -43,6 +43,10 @@ class Memory:
         self._add(size, 1)
         return True
 
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Whether the tensor's storage is counted."""
+        return tensor.untyped_storage()._cdata in self._alive
+
     def serial(self, tensor: torch.Tensor) -> int:
         """The storage's number in order of appearance; unlike its address, never used twice."""
         return self._alive[tensor.untyped_storage()._cdata][2]

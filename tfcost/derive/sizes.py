@@ -4,7 +4,11 @@ One `Sizes` is one tracing environment (a ShapeEnv and a FakeTensorMode). `expr`
 the sizes into plain sympy over the named symbols; `require_symbolic` fails when a size became a number on the way.
 """
 
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from math import prod
+from traceback import FrameSummary
 from typing import Any
 
 import sympy as sp
@@ -15,12 +19,14 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.utils._sympy import functions as torch_functions
 
 from tfcost.derive.errors import DerivationError, SpecialisedSize
+from tfcost.derive.labels import is_user_file, shown_path
 
 # Hints are distinct primes: torch decides layouts by them, and equal or composite hints would invite coincidences.
 _HINTS = (37, 41, 17, 97, 23, 29, 31, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89)
 
 
-ELEMENT = sp.Symbol("element_bytes", integer=True, positive=True)
+# The width of the run's own dtype, until a number takes its place. No size can have this name.
+ELEMENT = sp.Symbol("bytes of an element", integer=True, positive=True)
 
 
 def size_symbol(name: str) -> sp.Symbol:
@@ -37,13 +43,18 @@ class Sizes:
 
     def __init__(self, names: tuple[str, ...], dtype: torch.dtype, hints: Mapping[str, int] | None = None) -> None:
         self.dtype = dtype
-        self.env = ShapeEnv(duck_shape=False, specialize_zero_one=False)
+        self.env = ShapeEnv(
+            duck_shape=False, specialize_zero_one=False, allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False
+        )
         self.mode = FakeTensorMode(shape_env=self.env, allow_non_fake_inputs=True)
         # Symbolic shapes rarely repeat: keeping results for reuse costs more than computing them.
         self.mode.cache_enabled = False
+        # What goes wrong is raised and told once; the mode's own log would put a traceback before it.
+        logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
         self._ints: dict[str, torch.SymInt] = {}
         self._plain: dict[sp.Symbol, sp.Symbol] = {}
         self._cache: dict[Any, sp.Expr] = {}
+        self._places: list[str] = []
         for position, name in enumerate(names):
             hint = (hints or {}).get(name, _HINTS[position % len(_HINTS)])
             source = ConstantSource(name)
@@ -68,16 +79,11 @@ class Sizes:
             return self._ints[expr.name]
         if isinstance(expr, sp.Integer):
             return int(expr)
-        parts = [self.build(argument, fixed) for argument in expr.args]
-        total = parts[0]
-        if isinstance(expr, sp.Add | sp.Mul):
-            for part in parts[1:]:
-                total = total + part if isinstance(expr, sp.Add) else total * part
-            return total
         if isinstance(expr, sp.Pow) and isinstance(expr.exp, sp.Integer) and expr.exp > 0:
-            for _ in range(int(expr.exp) - 1):
-                total = total * parts[0]
-            return total
+            return prod([self.build(expr.base, fixed)] * int(expr.exp))
+        if isinstance(expr, sp.Add | sp.Mul):
+            parts = [self.build(argument, fixed) for argument in expr.args]
+            return sum(parts[1:], parts[0]) if isinstance(expr, sp.Add) else prod(parts)
         raise DerivationError(f"a shape may use + - * and integer powers only, not '{expr}'")
 
     def expr(self, value: Any) -> sp.Expr:
@@ -95,19 +101,53 @@ class Sizes:
             return ELEMENT
         return sp.Integer(tensor.element_size())
 
+    def view_key(self, tensor: torch.Tensor) -> tuple[object, ...]:
+        """Equal for two tensors that are the same elements of the same storage."""
+        layout = (tensor.storage_offset(), *tensor.shape, *tensor.stride())
+        return tensor.untyped_storage()._cdata, tensor.dim(), *(self.expr(number) for number in layout)
+
+    def renamed(self, text: str) -> str:
+        """A message of torch's with the sizes' names in place of its own ("s40*s69" is "d*n")."""
+        names = {str(internal): plain.name for internal, plain in self._plain.items()}
+        return re.sub(r"\bs\d+\b", lambda found: names.get(found[0], found[0]), text)
+
+    def place_conditions(self, location: str) -> None:
+        """Files what was asked about sizes since the last call under the line `location`; raises as
+        `require_symbolic` does.
+        """
+        new = len(self.env.guards) - len(self._places)
+        if new:
+            self._places += [location] * new
+            self.require_symbolic()
+
+    def decisions(self) -> list[tuple[sp.Basic, str]]:
+        """What lines of the traced code asked about its sizes and were told is true, each with its line: where a size
+        is compared, one way is taken, and the result is that of this way alone.
+        """
+        return [(condition, place) for condition, place, by_user in self._conditions() if by_user]
+
     def require_symbolic(self) -> None:
         """Raises `SpecialisedSize` if running the code fixed a size or tied one size to another."""
         names = {self._plain[symbol].name for symbol in self.env.replacements if symbol in self._plain}
-        ties = []
-        for guard in self.env.guards:
-            condition = guard.expr.xreplace(self._plain)
+        reasons: dict[str, None] = {}
+        for condition, place, _ in self._conditions():
             if isinstance(condition, sp.Eq) and condition.free_symbols and not _holds_for_nonempty(condition):
                 names |= {symbol.name for symbol in condition.free_symbols if isinstance(symbol, sp.Symbol)}
-                ties.append(f"{condition.lhs} = {condition.rhs}")
+                number = any(side.is_Integer for side in condition.args)
+                wanted = f"needs {condition.lhs} as a number" if number else f"needs {condition.lhs} = {condition.rhs}"
+                reasons[f"{place} {wanted}"] = None
         if names:
-            listed = ", ".join(sorted(names))
-            why = f" (the code required {'; '.join(ties)})" if ties else ""
-            raise SpecialisedSize(tuple(sorted(names)), f"size {listed} did not stay symbolic{why}")
+            why = f": {'; '.join(reasons)}" if reasons else ""
+            raise SpecialisedSize(tuple(sorted(names)), f"size {', '.join(sorted(names))} did not stay symbolic{why}")
+
+    def _conditions(self) -> Iterator[tuple[sp.Basic, str, bool]]:
+        """(condition, place, whether a line of the traced code itself asked) for every answer given about sizes."""
+        for position, guard in enumerate(self.env.guards):
+            condition, frame = guard.expr.xreplace(self._plain), guard.sloc.framework_loc
+            if isinstance(frame, FrameSummary) and is_user_file(frame.filename):
+                yield condition, f"{shown_path(frame.filename)}:{frame.lineno}", True
+            else:
+                yield condition, self._places[position] if position < len(self._places) else "torch", False
 
 
 def _holds_for_nonempty(condition: sp.Eq) -> bool:

@@ -14,15 +14,17 @@ from typing import Any
 
 import torch
 
+from tfcost.derive.labels import shown_path
 from tfcost.derive.subject import Size, Subject, Tensor, parse_shape
 from tfcost.errors import UserError, nearest
+from tfcost.formula import FormulaError
 from tfcost.numbers import parse_count
 
 
 def load_function(target: str) -> Callable[..., Any]:
     """The function that "path.py:function" names. UserError if there is no such file or function."""
-    path_text, colon, name = target.rpartition(":")
-    if not colon or not name:
+    path_text, _, name = target.rpartition(":")
+    if not path_text or not name:
         raise UserError(f"'{target}' is not FILE.py:FUNCTION")
     path = Path(path_text)
     if not path.is_file():
@@ -38,16 +40,18 @@ def load_function(target: str) -> Callable[..., Any]:
 
 
 def _import(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A file called torch.py must not take the place of torch.
+    name = f"user_{path.stem}" if path.stem in sys.modules else path.stem
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     # Kernels look up their helpers through the module's name, and imports beside the file must work as usual.
-    sys.modules[path.stem] = module
+    sys.modules[module.__name__] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{_place(error, path)}: importing it failed: {type(error).__name__}: {error}") from error
     return module
 
@@ -55,7 +59,7 @@ def _import(path: Path) -> ModuleType:
 def _place(error: BaseException, path: Path) -> str:
     """Where `error` came from, as "path.py:line": the innermost frame in the file, or its syntax error."""
     if isinstance(error, SyntaxError) and error.lineno is not None:
-        return f"{error.filename or path}:{error.lineno}"
+        return f"{shown_path(error.filename) if error.filename else path}:{error.lineno}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()
               or f.filename == str(path)]  # fmt: skip
     return f"{path}:{frames[-1].lineno}" if frames else str(path)
@@ -73,7 +77,9 @@ def subject_of(
     made: dict[str, Any] = {}
     for text in shapes:
         name, shape = _pair(text, "--shape")
-        made[name] = _tensor(shape, {*symbols, *fixed})
+        if name in made:
+            raise UserError(f"--shape {text}: '{name}' is given twice")
+        made[name] = _tensor(name, shape, {*symbols, *fixed})
     for text in arguments:
         name, value = _pair(text, "--arg")
         if name in made:
@@ -93,20 +99,32 @@ def _dims(dims: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
         if name in symbols or name in fixed:
             raise UserError(f"--dim {text}: '{name}' is given twice")
         if equals:
-            fixed[name] = parse_count(value, name)
+            fixed[name] = _count(name, value)
         else:
             symbols.append(name)
     return tuple(symbols), fixed
 
 
-def _tensor(text: str, known: set[str]) -> Tensor:
+def _count(name: str, value: str) -> int:
+    try:
+        return parse_count(value, name)
+    except UserError as error:
+        raise UserError(f"--dim {name}={value}: {error}") from None
+
+
+def _tensor(argument: str, text: str, known: set[str]) -> Tensor:
     shape, colon, role = text.partition(":")
     roles = ("input", "parameter", "index")
     if colon and role not in roles:
-        raise UserError(f"--shape …{text}: unknown role '{role}'{nearest(role, roles)}")
-    for dimension in parse_shape(shape):
+        raise UserError(f"--shape {argument}={text}: unknown role '{role}'{nearest(role, roles)}")
+    try:
+        dimensions = parse_shape(shape)
+    except FormulaError as error:
+        # The rest of the message is an excerpt of the option, which stands here as a whole.
+        raise UserError(f"--shape {argument}={text}: {str(error).splitlines()[0]}") from None
+    for dimension in dimensions:
         for name in sorted(dimension.symbols - known):
-            raise UserError(f"--shape …={text}: '{name}' is no --dim{nearest(name, known)}")
+            raise UserError(f"--shape {argument}={text}: '{name}' is no --dim{nearest(name, known)}")
     return Tensor(shape, role or "input")  # type: ignore[arg-type]
 
 

@@ -9,18 +9,20 @@ from typing import Any
 
 import sympy as sp
 import torch
+from torch._subclasses.fake_tensor import DynamicOutputShapeException
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tfcost.derive.errors import DerivationError
 from tfcost.derive.labels import Label, current_label, in_user_code
-from tfcost.derive.memory import Memory
+from tfcost.derive.memory import Memory, undominated
 from tfcost.derive.rules import Amounts, Call, amounts_of, operation_name
 from tfcost.derive.sizes import Sizes
 from tfcost.derive.workspace import RULES
 
 # Ask about a tensor, compute nothing and return no tensor.
-_QUESTIONS = frozenset({"prim.device", "aten.sym_size", "aten.sym_numel", "aten.sym_stride", "aten.sym_storage_offset",
-                        "aten.is_same_size", "aten._assert_tensor_metadata", "aten.is_contiguous", "prim.layout"})  # fmt: skip
+_QUESTIONS = frozenset({"prim.device", "prim.layout", "aten.sym_size", "aten.sym_numel", "aten.sym_stride",
+                        "aten.sym_storage_offset", "aten.is_same_size", "aten._assert_tensor_metadata",
+                        "aten.is_contiguous"})  # fmt: skip
 # The value of an element decides what happens next: no symbolic answer.
 _DATA_DEPENDENT = frozenset({"aten._local_scalar_dense", "aten.equal", "aten.is_nonzero"})
 
@@ -40,6 +42,28 @@ class Record:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """The bytes of one storage, and those of each distinct part of it that was read or written."""
+
+    whole: sp.Expr
+    parts: dict[tuple[object, ...], sp.Expr]
+
+
+def _as_code(condition: sp.Basic) -> str:
+    """The condition as Python writes it: n != 1024."""
+    if isinstance(condition, sp.Eq | sp.Ne):
+        return f"{condition.lhs} {condition.rel_op} {condition.rhs}"
+    return str(condition)
+
+
+def _smaller(first: sp.Expr, second: sp.Expr) -> sp.Expr:
+    larger = undominated((first, second))
+    if len(larger) > 1:
+        return sp.Min(first, second)
+    return first if sp.expand(second - larger[0]) == 0 else second
+
+
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Files every operation while `recording`; tracks memory all the time."""
 
@@ -51,13 +75,13 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.records: list[Record] = []
         self.workspace_used: set[str] = set()
         self.sram_bytes: list[sp.Expr] = []
-        self.notes: list[str] = []
         self.launched = False
         self.converted = False
         self.given_bytes: sp.Expr = sp.Integer(0)
         self._workspace = RULES[device]
         self._given: set[int] = set()
-        self._touched: dict[tuple[str, Any], sp.Expr] = {}
+        self._touched: dict[tuple[str, int], _Touched] = {}
+        self._notes: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -69,7 +93,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise DerivationError(f"{current_label().location}: {name} reads a value that only real data has")
         if func is torch.ops.aten.add.Tensor and _engine_would_add_in_place(args):
             func, name = torch.ops.aten.add_.Tensor, "aten.add_"
-        result = func(*args, **kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except DynamicOutputShapeException as error:
+            raise DerivationError(
+                f"{current_label().location}: {name} gives a tensor whose size only real data decides"
+            ) from error
         self._file_operation(Call(func, args, kwargs, result, self.sizes), name)
         return result
 
@@ -79,13 +108,26 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.given_bytes = self.memory.live()
         self._given = self.memory.serials()
         self._touched = {}
-        self.records, self.sram_bytes, self.notes = [], [], []
+        self.records, self.sram_bytes, self._notes = [], [], []
         self.workspace_used = set()
         self.recording = True
 
     def unique_bytes(self) -> sp.Expr:
-        """Bytes of the inputs that were read, and of everything that was written, each counted once."""
-        return sp.Add(*self._touched.values())
+        """Bytes of the inputs that were read, and of everything that was written, each counted once.
+
+        Parts of one tensor are taken to be apart from each other; where they are not, this is an upper bound.
+        """
+        return sp.Add(*(_smaller(sp.Add(*touched.parts.values()), touched.whole) for touched in self._touched.values()))
+
+    @property
+    def notes(self) -> list[str]:
+        """What the result supposes or leaves open: remarks on kernels, and the ways the code took by its sizes."""
+        taken = (f"{_as_code(condition)}, by which {place} decides" for condition, place in self.sizes.decisions())
+        return [*self._notes, *taken]
+
+    def note(self, text: str) -> None:
+        """Adds a remark on this pass."""
+        self._notes.append(text)
 
     def file(self, record: Record) -> None:
         """Files a record made elsewhere (a Triton launch)."""
@@ -93,18 +135,29 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.records.append(record)
 
     def touch_read(self, tensor: torch.Tensor, size: sp.Expr) -> None:
-        """Counts an input once towards `unique_bytes`."""
-        serial = self.memory.serial(tensor)
-        if self.recording and serial in self._given:
-            self._touched.setdefault(("read", serial), size)
+        """Counts what is read of an input towards `unique_bytes`; `size` is that of the tensor's distinct elements."""
+        if self.memory.serial(tensor) in self._given:
+            self._touch("read", tensor, size)
 
     def touch_write(self, tensor: torch.Tensor, size: sp.Expr) -> None:
-        """Counts a written tensor once."""
+        """Counts what is written of a tensor towards `unique_bytes`."""
+        self._touch("write", tensor, size)
+
+    def _touch(self, kind: str, tensor: torch.Tensor, size: sp.Expr) -> None:
         if self.recording:
-            self._touched.setdefault(("write", self.memory.serial(tensor)), size)
+            whole = _Touched(self.memory.storage_bytes(tensor), {})
+            touched = self._touched.setdefault((kind, self.memory.serial(tensor)), whole)
+            touched.parts.setdefault(self.sizes.view_key(tensor), size)
 
     def _file_operation(self, call: Call, name: str) -> None:
         label = current_label()
+        self.sizes.place_conditions(label.location)
+        for tensor in call.inputs:
+            if not self.memory.knows(tensor) and name != "aten.lift_fresh":
+                raise DerivationError(
+                    f"{label.location}: {name} uses a tensor of shape {list(tensor.shape)} that is no argument of the "
+                    "function and was not made in it; pass it as an argument"
+                )
         fresh = [tensor for tensor in call.outputs if self.memory.track(tensor)]
         if fresh:
             self.memory.note()
@@ -150,7 +203,9 @@ def _written(call: Call, fresh: list[torch.Tensor]) -> list[torch.Tensor]:
 def _read_bytes(call: Call, amounts: Amounts) -> sp.Expr:
     if amounts.read_bytes is not None:
         return amounts.read_bytes
-    return sp.Add(*(call.distinct_bytes(tensor) for tensor in {call.view_key(t): t for t in call.inputs}.values()))
+    return sp.Add(
+        *(call.distinct_bytes(tensor) for tensor in {call.sizes.view_key(t): t for t in call.inputs}.values())
+    )
 
 
 def _write_bytes(call: Call, written: list[torch.Tensor], amounts: Amounts) -> sp.Expr:

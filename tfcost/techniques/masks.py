@@ -21,4 +21,5 @@ def hidden(predicate: Predicate, n: int, m: int) -> Tensor:
     """[n, m], true where the predicate does not allow the pair."""
     queries = torch.arange(n).unsqueeze(1)
     keys = torch.arange(m).unsqueeze(0)
-    return ~predicate(queries, keys, n, m)
+    allowed: Tensor = predicate(queries, keys, n, m)
+    return ~allowed

@@ -5,8 +5,10 @@ import sympy as sp
 from tfcost.derive.rules.registry import ZERO, Amounts, Call, rule
 
 
-@rule("aten._unsafe_view", "aten.lift_fresh", "aten._reshape_alias", "aten.detach", "aten.alias")
+@rule("aten._unsafe_view", "aten.lift_fresh", "aten._reshape_alias", "aten.detach", "aten.alias", "aten.squeeze_",
+      "aten.unsqueeze_", "aten.t_", "aten.transpose_", "aten.as_strided_", "aten.detach_")  # fmt: skip
 def _alias(call: Call) -> Amounts:
+    # Those that end in _ change a tensor's shape in place, not its elements.
     return Amounts(read_bytes=ZERO, write_bytes=ZERO)
 
 

@@ -57,11 +57,6 @@ class Call:
         """How many elements the tensor has."""
         return sp.Mul(*self.shape(tensor))
 
-    def view_key(self, tensor: torch.Tensor) -> tuple[object, ...]:
-        """Equal for two tensors that are the same elements of the same storage."""
-        layout = (tensor.storage_offset(), *tensor.shape, *tensor.stride())
-        return tensor.untyped_storage()._cdata, tensor.dim(), *(self.sizes.expr(number) for number in layout)
-
     def distinct_bytes(self, tensor: torch.Tensor) -> sp.Expr:
         """Bytes of the tensor's distinct elements: an expanded dimension (stride 0) counts once."""
         kept = [
