@@ -31,6 +31,7 @@ _TABLE = (
     Symbol("E", "experts", "E", "--E"),
     Symbol("f", "FFN hidden width (4*d unless said)", "f", "--f"),
     Symbol("c", "chunk or cluster length", "c", "--c"),
+    Symbol("s", "stride of a sparse pattern; layers per checkpoint", "s", "--s"),
     Symbol("V", "vocabulary", "V", "--V"),
     Symbol("P", "learned positions", "P"),
     Symbol("S", "segments (token types)", "S"),

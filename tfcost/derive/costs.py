@@ -166,8 +166,9 @@ def _algorithmic_flops(ideal: PassTrace, variant: Variant, terms: _Terms) -> For
     if variant.mask is None:
         return terms.formula(sp.Add(*(record.matmul_flops for record in ideal.records)))
     n = size_symbol("n")
-    m = size_symbol("m") if variant.scope == "core" else n
-    pairs = count_pairs(variant.mask.predicate, n, m)
+    m = size_symbol("m") if "m" in variant.subject.sizes else n
+    sizes = {name: size_symbol(name) for name in variant.mask.sizes}
+    pairs = count_pairs(partial(variant.mask.predicate, **sizes), n, m)
     masked = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step in variant.mask.steps))
     others = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step not in variant.mask.steps))
     return Formula.of(sp.expand(sp.cancel(terms.rewrite(masked) / (n * m)) * pairs + terms.rewrite(others)))

@@ -7,7 +7,8 @@ the kernel and kind of work, so that a torch launcher and its kernels are one co
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy as sp
 import torch
@@ -17,8 +18,9 @@ from tfcost.derive.labels import Label, current_label
 from tfcost.derive.tracer import Record, Tracer
 
 if TYPE_CHECKING:
-    from tfcost.derive.ttir.kernel_cost import Event
+    from tfcost.derive.ttir.kernel_cost import Event, KernelCost
 
+_Items: TypeAlias = tuple[tuple[str, Any], ...]
 _POINTEES = {
     torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16", torch.int64: "i64",
     torch.int32: "i32", torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8", torch.bool: "i1",
@@ -62,9 +64,6 @@ class _Bound:
 
 
 def _file_launch(tracer: Tracer, kernel: Any, args: tuple[Any, ...], grid: Any, kwargs: dict[str, Any]) -> None:
-    from tfcost.derive.offline import ttir_text
-    from tfcost.derive.ttir.walk import walk_kernel
-
     label = current_label()
     values = dict(zip(kernel.arg_names, args, strict=False))
     values |= {name: value for name, value in kwargs.items() if name in kernel.arg_names}
@@ -76,9 +75,10 @@ def _file_launch(tracer: Tracer, kernel: Any, args: tuple[Any, ...], grid: Any, 
     bound = _bind(tracer, kernel, values, label)
     extents = grid(values) if callable(grid) else grid
     size = [tracer.sizes.expr(extent) for extent in (*extents, 1, 1)[:3]]
-    text = ttir_text(kernel, bound.signature, bound.constexprs, num_warps=kwargs.get("num_warps", 4),
-                     num_stages=kwargs.get("num_stages", 3))  # fmt: skip
-    cost = walk_kernel(text, bound.arguments, (size[0], size[1], size[2]))
+    cost = _kernel_cost(
+        kernel, _items(bound.signature), _items(bound.constexprs), _items(bound.arguments), (size[0], size[1], size[2]),
+        kwargs.get("num_warps", 4), kwargs.get("num_stages", 3),
+    )  # fmt: skip
     tracer.launched = True
     tracer.memory.sweep()
     tracer.memory.note()
@@ -89,6 +89,23 @@ def _file_launch(tracer: Tracer, kernel: Any, args: tuple[Any, ...], grid: Any, 
     for record in _records(f"{cost.kernel}#{number}", label.step or cost.kernel, cost.events):
         tracer.file(record)
     _touch(tracer, bound.tensors, cost.events)
+
+
+def _items(mapping: Mapping[str, Any]) -> _Items:
+    return tuple(mapping.items())
+
+
+@lru_cache(maxsize=256)
+def _kernel_cost(
+    kernel: Any, signature: _Items, constexprs: _Items, arguments: _Items, grid: tuple[sp.Expr, sp.Expr, sp.Expr],
+    num_warps: int, num_stages: int,
+) -> "KernelCost":  # fmt: skip
+    """What one launch costs. A technique's variants launch the same kernels with the same symbols again and again."""
+    from tfcost.derive.offline import ttir_text
+    from tfcost.derive.ttir.walk import walk_kernel
+
+    text = ttir_text(kernel, dict(signature), dict(constexprs), num_warps=num_warps, num_stages=num_stages)
+    return walk_kernel(text, dict(arguments), grid)
 
 
 def _bind(tracer: Tracer, kernel: Any, values: Mapping[str, Any], label: Label) -> _Bound:

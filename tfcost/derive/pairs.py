@@ -23,6 +23,8 @@ _J = sp.Symbol("j", integer=True, nonnegative=True)
 def count_pairs(predicate: Callable[[Any, Any, Any, Any], Any], n: sp.Expr, m: sp.Expr) -> sp.Expr:
     """The number of pairs 0 <= i < n, 0 <= j < m that the predicate allows, as a formula in n, m and its own sizes."""
     condition = to_dnf(sp.sympify(predicate(_I, _J, n, m)), simplify=False)
+    if condition == sp.false:
+        return sp.Integer(0)
     alternatives = condition.args if isinstance(condition, sp.Or) else (condition,)
     total = sp.Integer(0)
     for size in range(1, len(alternatives) + 1):

@@ -12,14 +12,15 @@ from tfcost.derive.subject import Subject
 
 __all__ = ["Claim", "Mask", "Option", "Technique", "Variant"]
 
-Predicate = Callable[[Any, Any, Any, Any], Any]
+Predicate = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A mask predicate over (i, j, n, m), and the steps whose matrix products it applies to."""
+    """A mask predicate over (i, j, n, m) and `sizes` of its own, and the steps whose matrix products it applies to."""
 
     predicate: Predicate
+    sizes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ("scores", "values")
 
 

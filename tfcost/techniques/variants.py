@@ -57,10 +57,11 @@ def attention_variants(
 ) -> Iterator[Variant]:
     """Variants of `attention(q, k, v, **setting.arguments)`, one per scope (and surroundings).
 
-    `predicate` is its mask; `reference(q, k, v)` an attention without a mask that says what the mathematics asks for
+    `predicate` is its mask, called with the sizes among `setting.arguments`; `reference(q, k, v)` an attention without a mask that says what the mathematics asks for
     (None: `attention` itself does).
     """
-    mask = Mask(predicate) if predicate else None
+    own_sizes = tuple(name for name, value in setting.arguments.items() if isinstance(value, Size))
+    mask = Mask(predicate, own_sizes) if predicate else None
     # Biases, norms and residuals multiply no matrices: a block's reference is that of its layer.
     make_ideal = {"core": core_subject, "layer": layer_subject, "block": layer_subject}
     ideals = {scope: _reference_subject(reference, make, tuple(setting.fixed.items()))

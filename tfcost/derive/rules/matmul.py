@@ -40,7 +40,8 @@ def _addmv(call: Call) -> Amounts:
 @rule("aten.convolution")
 def _convolution(call: Call) -> Amounts:
     # Every output element is a dot product over the weight's trailing sizes: input channels per group × kernel.
-    weight, bias = call.args[1], call.args[2]
+    # Transposed, every input element is multiplied by that much of the weight: output channels per group × kernel.
+    inputs, weight, bias, transposed = call.args[0], call.args[1], call.args[2], call.args[6]
     output = call.numel(call.outputs[0])
-    depth = sp.Mul(*call.shape(weight)[1:])
-    return Amounts(matmul_flops=2 * output * depth, scalar_flops=output if bias is not None else ZERO)
+    terms = (call.numel(inputs) if transposed else output) * sp.Mul(*call.shape(weight)[1:])
+    return Amounts(matmul_flops=2 * terms, scalar_flops=output if bias is not None else ZERO)

@@ -26,15 +26,10 @@ def _fill(call: Call) -> Amounts:
     return Amounts(read_bytes=ZERO)
 
 
-@rule("aten.clone", "aten._to_copy", "aten.cat", "aten.stack", "aten.repeat", "aten.flip", "aten.roll",
+@rule("aten.clone", "aten._to_copy", "aten.copy_", "aten.cat", "aten.stack", "aten.repeat", "aten.flip", "aten.roll",
       "aten.constant_pad_nd", "aten.contiguous", "aten.repeat_interleave")  # fmt: skip
 def _copy(call: Call) -> Amounts:
     return Amounts(scalar_flops=ZERO)
-
-
-@rule("aten.copy_")
-def _copy_into(call: Call) -> Amounts:
-    return Amounts(read_bytes=call.distinct_bytes(call.args[1]))
 
 
 @rule("aten.slice_backward", "aten.select_backward")

@@ -22,10 +22,16 @@ def _mean(call: Call) -> Amounts:
     return Amounts(scalar_flops=_per_input(call) + call.numel(call.outputs[0]))
 
 
-@rule("aten.var", "aten.var_mean", "aten.std", "aten.linalg_vector_norm")
+@rule("aten.var", "aten.var_mean", "aten.std")
 def _moments(call: Call) -> Amounts:
-    # Mean, difference, square, sum: four per element (the norm: square and sum, bounded by the same count).
+    # Mean, difference, square, sum: four per element.
     return Amounts(scalar_flops=_per_input(call, 4))
+
+
+@rule("aten.linalg_vector_norm")
+def _vector_norm(call: Call) -> Amounts:
+    # A power and a sum; a root per result.
+    return Amounts(scalar_flops=_per_input(call, 2) + call.numel(call.outputs[0]))
 
 
 @rule("aten.logsumexp")

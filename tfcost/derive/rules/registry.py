@@ -17,6 +17,8 @@ from tfcost.derive.errors import UnknownOperation
 from tfcost.derive.sizes import Sizes
 
 ZERO = sp.Integer(0)
+# Write all of their first argument, whatever was in it.
+_OVERWRITES = frozenset({"aten.copy_", "aten.fill_", "aten.zero_", "aten.bernoulli_"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,11 @@ class Call:
 
     @property
     def inputs(self) -> list[torch.Tensor]:
-        """All tensor arguments."""
-        return [leaf for leaf in tree_leaves((self.args, self.kwargs)) if isinstance(leaf, torch.Tensor)]
+        """All tensor arguments that are read: neither what is copied over nor the result of an `out=`."""
+        given = {argument.name for argument in self.func._schema.arguments if argument.is_out}
+        args = self.args[1:] if operation_name(self.func) in _OVERWRITES else self.args
+        read = (args, {name: value for name, value in self.kwargs.items() if name not in given})
+        return [leaf for leaf in tree_leaves(read) if isinstance(leaf, torch.Tensor)]
 
     @property
     def outputs(self) -> list[torch.Tensor]:
