@@ -1,0 +1,152 @@
+"""The launchers of the linear attention kernels.
+
+In: q and o [b,h,n,d_h], k and v [b,h_kv,m,d_h]. States are [b,h_kv,segments,d_h+1,d_h] in fp32, `norm` and `delta`
+[b,h,n] in fp32. Sizes may be symbolic (torch.SymInt): nothing here branches on b, h, h_kv, n or m.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tfcost_kernels.linear.backward_k import dk_kernel
+from tfcost_kernels.linear.backward_q import dq_kernel
+from tfcost_kernels.linear.backward_v import dv_kernel
+from tfcost_kernels.linear.features import EPSILON
+from tfcost_kernels.linear.forward import output_kernel
+from tfcost_kernels.linear.states import prefix_kernel, segment_gradients_kernel, segment_states_kernel, total_kernel
+from tfcost_kernels.linear.tiles import Tile, Tiles
+
+
+class Options(NamedTuple):
+    """What is the same in all kernels of one call."""
+
+    causal: bool
+    feature_map: str
+    normalise: bool
+    tiles: Tiles
+
+
+def launch_states(k: Tensor, v: Tensor, options: Options) -> Tensor:
+    """The states that queries see: causal, one per segment, of the keys before it; full, one of all keys."""
+    tile = options.tiles.states
+    states = _new_states(k, k.shape[1], k.shape[2], options)
+    segment_states_kernel[_grid(k, tile, options)](
+        k, v, states, *strides(k, v), k.shape[1], k.shape[2], **_constants(k, tile, options)
+    )
+    return _sum_segments(states, options.causal, reverse=False)
+
+
+def launch_output(
+    q: Tensor, k: Tensor, v: Tensor, states: Tensor, options: Options, *, save_norm: bool
+) -> tuple[Tensor, Tensor | None]:
+    """O and, if asked for, the normaliser of each row."""
+    (b, h, n, _), tile = q.shape, options.tiles.output
+    o = torch.empty_like(q)
+    norm = torch.empty((b, h, n), dtype=torch.float32, device=q.device) if save_norm else None
+    output_kernel[_grid(q, tile, options)](
+        q, k, v, states, o, norm, *strides(q, k, v, o), h, h // k.shape[1], n, EPSILON,
+        CAUSAL=options.causal, NORMALISE=options.normalise, SAVE=save_norm, **_constants(q, tile, options),
+    )  # fmt: skip
+    return o, norm
+
+
+def launch_dq(
+    q: Tensor, k: Tensor, v: Tensor, o: Tensor, do: Tensor, states: Tensor, norm: Tensor | None, options: Options
+) -> tuple[Tensor, Tensor | None]:
+    """dQ, and delta if there is a normaliser."""
+    (_, h, n, _), tile = q.shape, options.tiles.dq
+    dq = torch.empty_like(q)
+    delta = None if norm is None else torch.empty_like(norm)
+    dq_kernel[_grid(q, tile, options)](
+        q, k, v, o, do, states, norm, dq, delta, *strides(q, k, v, o, do, dq), h, h // k.shape[1], n,
+        CAUSAL=options.causal, NORMALISE=options.normalise, **_constants(q, tile, options),
+    )  # fmt: skip
+    return dq, delta
+
+
+def launch_state_gradients(
+    q: Tensor, k: Tensor, do: Tensor, norm: Tensor | None, delta: Tensor | None, options: Options
+) -> Tensor:
+    """The gradients of the states: causal, one per segment, from the queries behind it; full, one from all queries."""
+    (b, h, n, _), h_kv, tile = q.shape, k.shape[1], options.tiles.gradients
+    grads = _new_states(q, h_kv, n, options)
+    slices, segments, _ = _grid(q, tile, options)
+    segment_gradients_kernel[slices, segments, b * h_kv](
+        q, do, norm, delta, grads, *strides(q, do), h_kv, h // h_kv, n,
+        NORMALISE=options.normalise, **_constants(q, tile, options),
+    )  # fmt: skip
+    return _sum_segments(grads, options.causal, reverse=True)
+
+
+def launch_dk(
+    q: Tensor, k: Tensor, v: Tensor, do: Tensor, grads: Tensor, norm: Tensor | None, delta: Tensor | None,
+    options: Options,
+) -> Tensor:  # fmt: skip
+    """DK, shaped and typed like k."""
+    (_, h_kv, m, _), tile = k.shape, options.tiles.dk
+    dk = torch.empty_like(k)
+    dk_kernel[_grid(k, tile, options)](
+        q, k, v, do, grads, norm, delta, dk, *strides(q, k, v, do, dk), h_kv, q.shape[1] // h_kv, m,
+        CAUSAL=options.causal, NORMALISE=options.normalise, **_constants(k, tile, options),
+    )  # fmt: skip
+    return dk
+
+
+def launch_dv(
+    q: Tensor, k: Tensor, v: Tensor, do: Tensor, grads: Tensor, norm: Tensor | None, options: Options
+) -> Tensor:
+    """DV, shaped and typed like v."""
+    (_, h_kv, m, _), tile = k.shape, options.tiles.dv
+    dv = torch.empty_like(v)
+    dv_kernel[_grid(k, tile, options)](
+        q, k, do, grads, norm, dv, *strides(q, k, do, dv), h_kv, q.shape[1] // h_kv, m,
+        CAUSAL=options.causal, NORMALISE=options.normalise, **_constants(k, tile, options),
+    )  # fmt: skip
+    return dv
+
+
+def strides(*tensors: Tensor) -> list[int]:
+    """Batch, head and row strides of each tensor, in elements; the last stride is 1 by contract."""
+    return [stride for tensor in tensors for stride in tensor.stride()[:-1]]
+
+
+def rows_contiguous(tensor: Tensor) -> Tensor:
+    """`tensor`, copied only if its last dimension has gaps (an expanded gradient has stride 0)."""
+    stride = tensor.stride(-1)
+    return tensor if isinstance(stride, int) and stride == 1 else tensor.contiguous()
+
+
+def _grid(rows: Tensor, tile: Tile, options: Options) -> tuple[int, int, int]:
+    """One program per slice of the head width, segment of rows, and head."""
+    b, heads, n, d_h = rows.shape
+    return d_h // tile.columns, _ceil_div(n, options.tiles.segment), b * heads
+
+
+def _constants(rows: Tensor, tile: Tile, options: Options) -> dict[str, Any]:
+    """The compile-time constants and launch options that all kernels with `_grid` share."""
+    return {
+        "MAP": options.feature_map, "D": rows.shape[3], "W": tile.columns, "R": options.tiles.rows,
+        "SEGMENT": options.tiles.segment, "num_warps": tile.warps, "num_stages": tile.stages,
+    }  # fmt: skip
+
+
+def _new_states(like: Tensor, h_kv: int, rows: int, options: Options) -> Tensor:
+    b, _, _, d_h = like.shape
+    shape = (b, h_kv, _ceil_div(rows, options.tiles.segment), d_h + 1, d_h)
+    return torch.empty(shape, dtype=torch.float32, device=like.device)
+
+
+def _sum_segments(states: Tensor, causal: bool, *, reverse: bool) -> Tensor:
+    """Causal: what comes before each segment (`reverse`: behind it), in place. Full: the total."""
+    b, h_kv, segments, rows, d_h = states.shape
+    if causal:
+        prefix_kernel[rows, b * h_kv](states, segments, D=d_h, REVERSE=reverse, num_warps=1, num_stages=4)
+        return states
+    total = torch.empty((b, h_kv, 1, rows, d_h), dtype=torch.float32, device=states.device)
+    total_kernel[rows, b * h_kv](states, total, segments, D=d_h, num_warps=1, num_stages=4)
+    return total
+
+
+def _ceil_div(size: int, tile: int) -> int:
+    return (size + tile - 1) // tile

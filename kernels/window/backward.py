@@ -1,0 +1,220 @@
+"""Triton backward kernels of the window family: dK and dV, then dQ. (Delta comes from flash.)
+
+In: Q, K, V, dO by pointer and strides, LSE and delta [b,h,n] in fp32, a launch's integers. Out: dQ, dK, dV.
+Scores are computed again from LSE in both kernels, so no sum crosses programs and results are deterministic.
+"""
+
+import triton
+import triton.language as tl
+
+from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.window.ranges import (
+    class_keys,
+    class_rows,
+    row_pointers,
+    sees,
+    split_tiles,
+    tile_start,
+    visible_keys,
+    visible_rows,
+)
+
+
+@triton.jit
+def _accumulate_dk_dv(
+    dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, tiles, rows, shift, w, g,
+    scale_log2,
+    D: tl.constexpr, BM: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, MASKED: tl.constexpr,
+):  # fmt: skip
+    """Add one head's masked or unmasked tiles to dK and dV; `rows` is (start, step, low, high, n) of the class."""
+    row_start, step, low, high, n = rows
+    width = tl.arange(0, D)
+    local = tl.arange(0, BM)
+    for number in range(0, tiles[4] if MASKED else tiles[3]):
+        first = tile_start(number, tiles, BM, PATTERN, MASKED)
+        start = row_start + step * first
+        q_rows = row_pointers(q_head, stride_qn, start, step, local, n, MASKED)
+        do_rows = row_pointers(do_head, stride_don, start, step, local, n, MASKED)
+        q = tl.load(q_rows[:, None] + width[None, :])  # [BM, D]
+        lse = tl.load(row_pointers(lse_head, 1, start, step, local, n, MASKED))
+        scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [BN, BM], transposed
+        p = tl.exp2(scores * scale_log2 - lse[None, :])
+        if MASKED:
+            row = first + local
+            seen = sees((row + shift)[None, :], key[:, None], w, g, CAUSAL, PATTERN)
+            p = tl.where(seen & ((row >= low) & (row < high))[None, :], p, 0.0)
+        do = tl.load(do_rows[:, None] + width[None, :])  # [BM, D]
+        dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
+        delta = tl.load(row_pointers(delta_head, 1, start, step, local, n, MASKED))
+        dp = tl.dot(v, tl.trans(do), input_precision="ieee")  # [BN, BM]
+        ds = p * (dp - delta[None, :])
+        dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")
+    return dk, dv
+
+
+@triton.jit
+def dk_dv_kernel(
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, dk_part_ptr, dv_part_ptr,
+    stride_qb, stride_qh, stride_qn, stride_kb, stride_kh, stride_kn,
+    stride_vb, stride_vh, stride_vn, stride_dob, stride_doh, stride_don,
+    stride_dkb, stride_dkh, stride_dkn, stride_dvb, stride_dvh, stride_dvn,
+    kv_heads, group, n, m, shift, period, lead, key_start, most, sure, tail, w, g, scale, scale_log2,
+    D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr,
+    LAYOUT: tl.constexpr, CARRY: tl.constexpr,
+):  # fmt: skip
+    """DK and dV of BN keys, summed over the `group` heads that share them. Grid: (classes, b*kv_heads, key tiles).
+
+    With CARRY the sums go on from an earlier launch's: `dk_part_ptr` and `dv_part_ptr`, fp32, strides of dK and dV.
+    """
+    index = tl.program_id(0)
+    batch = tl.program_id(1) // kv_heads
+    kv_head = tl.program_id(1) % kv_heads
+    key_start, end, high, sure, most = class_keys(index, m, period, key_start, most, sure, tail, LAYOUT)
+    row_start, row_low, sure_low = class_rows(index, period, lead, LAYOUT)
+    step = 1
+    if LAYOUT == "residues":
+        step = period
+        # Rows of one tile may lie far apart.
+        stride_qn, stride_don = tl.cast(stride_qn, tl.int64), tl.cast(stride_don, tl.int64)
+        stride_kn, stride_vn = tl.cast(stride_kn, tl.int64), tl.cast(stride_vn, tl.int64)
+        stride_dkn, stride_dvn = tl.cast(stride_dkn, tl.int64), tl.cast(stride_dvn, tl.int64)
+
+    width = tl.arange(0, D)
+    local = tl.arange(0, BN)
+    first = tl.program_id(2) * BN
+    key = first + local
+    exists = key < high
+    start = key_start + step * first
+    k_rows = row_pointers(head_start(k_ptr, batch, kv_head, stride_kb, stride_kh), stride_kn, start, step, local, m, False)
+    v_rows = row_pointers(head_start(v_ptr, batch, kv_head, stride_vb, stride_vh), stride_vn, start, step, local, m, False)
+    k = tl.load(k_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)  # [BN, D]
+    v = tl.load(v_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+    if CARRY:
+        dk_head = head_start(dk_part_ptr, batch, kv_head, stride_dkb, stride_dkh)
+        dv_head = head_start(dv_part_ptr, batch, kv_head, stride_dvb, stride_dvh)
+        dk_rows = row_pointers(dk_head, stride_dkn, start, step, local, m, False)
+        dv_rows = row_pointers(dv_head, stride_dvn, start, step, local, m, False)
+        dk = tl.load(dk_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+        dv = tl.load(dv_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+    else:
+        dk = tl.zeros([BN, D], tl.float32)
+        dv = tl.zeros([BN, D], tl.float32)
+
+    low, stop, full_low, full_high = visible_rows(
+        first, shift, w, g, sure_low, sure - shift, most - shift, BN, CAUSAL, PATTERN
+    )
+    # Global queries see every key; if causal, they see no more than the others.
+    reach = tl.maximum(g - shift, 0) if PATTERN == "global" and not CAUSAL else 0
+    tiles = split_tiles(low, stop, full_low, full_high, reach, BM)
+    for member in range(group):
+        head = kv_head * group + member
+        q_head = head_start(q_ptr, batch, head, stride_qb, stride_qh)
+        do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
+        flat_head = tl.cast(tl.program_id(1) * group + member, tl.int64) * n
+        for masked in tl.static_range(2):
+            dk, dv = _accumulate_dk_dv(
+                dk, dv, k, v, q_head, do_head, lse_ptr + flat_head, delta_ptr + flat_head, stride_qn, stride_don, key,
+                tiles, (row_start, step, row_low, end - shift, n), shift, w, g, scale_log2,
+                D, BM, CAUSAL, PATTERN, masked == 1,
+            )  # fmt: skip
+
+    dk_head = head_start(dk_ptr, batch, kv_head, stride_dkb, stride_dkh)
+    dv_head = head_start(dv_ptr, batch, kv_head, stride_dvb, stride_dvh)
+    dk_rows = row_pointers(dk_head, stride_dkn, start, step, local, m, False)
+    dv_rows = row_pointers(dv_head, stride_dvn, start, step, local, m, False)
+    tl.store(dk_rows[:, None] + width[None, :], (dk * scale).to(dk_ptr.dtype.element_ty), mask=exists[:, None])
+    tl.store(dv_rows[:, None] + width[None, :], dv.to(dv_ptr.dtype.element_ty), mask=exists[:, None])
+
+
+@triton.jit
+def _accumulate_dq(
+    dq, q, do, lse, delta, k_head, v_head, stride_kn, stride_vn, position, tiles, keys, w, g, scale_log2,
+    D: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, MASKED: tl.constexpr,
+):  # fmt: skip
+    """Add the masked or the unmasked tiles to dQ; `keys` is (start, step, high, m) of the class."""
+    key_start, step, high, m = keys
+    width = tl.arange(0, D)
+    column = tl.arange(0, BN)
+    for number in range(0, tiles[4] if MASKED else tiles[3]):
+        first = tile_start(number, tiles, BN, PATTERN, MASKED)
+        start = key_start + step * first
+        k_rows = row_pointers(k_head, stride_kn, start, step, column, m, MASKED)
+        v_rows = row_pointers(v_head, stride_vn, start, step, column, m, MASKED)
+        k = tl.load(k_rows[None, :] + width[:, None])  # [D, BN]
+        v = tl.load(v_rows[None, :] + width[:, None])
+        scores = tl.dot(q, k, input_precision="ieee")  # [BM, BN]
+        p = tl.exp2(scores * scale_log2 - lse[:, None])
+        if MASKED:
+            key = first + column
+            seen = sees(position[:, None], key[None, :], w, g, CAUSAL, PATTERN)
+            if not CAUSAL:
+                seen = seen & (key[None, :] < high)
+            p = tl.where(seen, p, 0.0)
+        dp = tl.dot(do, v, input_precision="ieee")
+        ds = p * (dp - delta[:, None])
+        dq = tl.dot(ds.to(k.dtype), tl.trans(k), dq, input_precision="ieee")
+    return dq
+
+
+@triton.jit
+def dq_kernel(
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr, part_ptr,
+    stride_qb, stride_qh, stride_qn, stride_kb, stride_kh, stride_kn,
+    stride_vb, stride_vh, stride_vn, stride_dob, stride_doh, stride_don,
+    stride_dqb, stride_dqh, stride_dqn,
+    heads, group, n, m, shift, period, lead, key_start, most, sure, tail, w, g, scale, scale_log2,
+    D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr,
+    LAYOUT: tl.constexpr, CARRY: tl.constexpr,
+):  # fmt: skip
+    """DQ of BM rows of one class of one head. Grid: (classes, b*heads, row tiles).
+
+    With CARRY the sum goes on from an earlier launch's: `part_ptr`, fp32, strides of dQ.
+    """
+    index = tl.program_id(0)
+    batch = tl.program_id(1) // heads
+    head = tl.program_id(1) % heads
+    key_start, end, high, sure, most = class_keys(index, m, period, key_start, most, sure, tail, LAYOUT)
+    row_start, row_low, _ = class_rows(index, period, lead, LAYOUT)
+    step = 1
+    if LAYOUT == "residues":
+        step = period
+        # Rows of one tile may lie far apart.
+        stride_qn, stride_don = tl.cast(stride_qn, tl.int64), tl.cast(stride_don, tl.int64)
+        stride_kn, stride_vn = tl.cast(stride_kn, tl.int64), tl.cast(stride_vn, tl.int64)
+        stride_dqn = tl.cast(stride_dqn, tl.int64)
+    k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
+    v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
+
+    width = tl.arange(0, D)
+    local = tl.arange(0, BM)
+    first = tl.program_id(2) * BM
+    row = first + local
+    exists = (row >= row_low) & (row < end - shift)
+    start = row_start + step * first
+    q_rows = row_pointers(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, start, step, local, n, False)
+    do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
+    do_rows = row_pointers(do_head, stride_don, start, step, local, n, False)
+    q = tl.load(q_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+    do = tl.load(do_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+    flat_head = tl.cast(tl.program_id(1), tl.int64) * n
+    lse = tl.load(row_pointers(lse_ptr + flat_head, 1, start, step, local, n, False), mask=exists, other=0.0)
+    delta = tl.load(row_pointers(delta_ptr + flat_head, 1, start, step, local, n, False), mask=exists, other=0.0)
+    if CARRY:
+        part_head = head_start(part_ptr, batch, head, stride_dqb, stride_dqh)
+        part_rows = row_pointers(part_head, stride_dqn, start, step, local, n, False)
+        dq = tl.load(part_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+    else:
+        dq = tl.zeros([BM, D], tl.float32)
+
+    low, stop, full_low, full_high = visible_keys(first + shift, w, g, sure, most, BM, CAUSAL, PATTERN)
+    reach = g if PATTERN == "global" else 0
+    tiles = split_tiles(low, stop, full_low, full_high, reach, BN)
+    for masked in tl.static_range(2):
+        dq = _accumulate_dq(
+            dq, q, do, lse, delta, k_head, v_head, stride_kn, stride_vn, row + shift, tiles,
+            (key_start, step, high, m), w, g, scale_log2, D, BN, CAUSAL, PATTERN, masked == 1,
+        )  # fmt: skip
+
+    dq_head = head_start(dq_ptr, batch, head, stride_dqb, stride_dqh)
+    dq_rows = row_pointers(dq_head, stride_dqn, start, step, local, n, False)
+    tl.store(dq_rows[:, None] + width[None, :], (dq * scale).to(dq_ptr.dtype.element_ty), mask=exists[:, None])
