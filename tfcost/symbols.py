@@ -18,7 +18,7 @@ class Symbol:
 
 _TABLE = (
     Symbol("n", "sequence length (queries)", "n", "--n"),
-    Symbol("m", "keys, where they differ from n", "m", "--m"),
+    Symbol("m", "keys, where they differ from n; decode: cached tokens, the new one included", "m", "--m"),
     Symbol("d", "model width, d = h*d_h", "d", "--d"),
     Symbol("h", "attention heads", "h", "--h"),
     Symbol("h_kv", "key/value heads", "h_{kv}", "--h-kv"),
@@ -32,6 +32,8 @@ _TABLE = (
     Symbol("f", "FFN hidden width (4*d unless said)", "f", "--f"),
     Symbol("c", "chunk or cluster length", "c", "--c"),
     Symbol("s", "stride of a sparse pattern; layers per checkpoint", "s", "--s"),
+    Symbol("p", "tokens of a prompt", "p", "--p"),
+    Symbol("t", "tokens generated after it", "t", "--t"),
     Symbol("V", "vocabulary", "V", "--V"),
     Symbol("P", "learned positions", "P"),
     Symbol("S", "segments (token types)", "S"),

@@ -71,7 +71,9 @@ def test_flops_and_peak_equal_what_torch_did(variant: Variant) -> None:
     forward, backward = (trace(subject, torch.float32, "cpu") for trace in (trace_forward, trace_backward))
     for sizes in POINTS:
         # A grouped variant is for query heads that share keys, and one with earlier keys assumes b*h_kv > 1.
-        assumed = {"r": 2} if variant.options.get("grouped") else {"h_kv": 2} if variant.options.get("earlier_keys") else {}
+        assumed = (
+            {"r": 2} if variant.options.get("grouped") else {"h_kv": 2} if variant.options.get("earlier_keys") else {}
+        )
         point = {**sizes, **assumed}
         with FlopCounterMode(display=False) as counter:
             run_forward(subject.function, _arguments(subject, point, False)())

@@ -24,7 +24,8 @@ TOLERANCE = 64
 GPT = {"name": "gpt", "n": 48, "b": 2, "d": 32, "h": 4, "L": 3, "V": 100, "positions": "learned", "max_positions": 64,
        "causal": True, "bias": True, "norm": "pre", "ffn": "gelu", "ffn_bias": True, "head": "tied"}  # fmt: skip
 BERT = {"name": "bert", "n": 33, "b": 2, "d": 24, "h": 2, "L": 2, "V": 50, "positions": "learned", "max_positions": 40,
-        "token_types": 2, "embedding_norm": True, "bias": True, "norm": "post", "ffn": "gelu", "ffn_bias": True}  # fmt: skip
+        "token_types": 2, "embedding_norm": True, "bias": True, "norm": "post", "ffn": "gelu",
+        "ffn_bias": True}  # fmt: skip
 LAYERS = {"name": "layers", "n": 100, "b": 2, "d": 16, "h": 2, "L": 4, "ffn": "relu", "ffn_bias": True}
 GROUPED = {"name": "grouped", "n": 40, "b": 3, "d": 32, "h": 4, "h_kv": 2, "L": 2, "V": 70, "norm": "pre",
            "ffn": "swiglu", "head": "untied"}  # fmt: skip

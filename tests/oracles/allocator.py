@@ -16,7 +16,7 @@ class AllocatorRun:
     """Allocations and frees between construction (`with`) and exit; `mark()` begins a phase."""
 
     def __enter__(self) -> "AllocatorRun":
-        gc.collect()
+        # What earlier runs left in cycles must not be released in this one.
         gc.disable()
         self._profile = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
         self._profile.__enter__()

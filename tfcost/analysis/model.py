@@ -22,7 +22,7 @@ _ZERO, _OTHER_LAYERS = Formula("0"), Formula("L - 1")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step of one part: `amounts` (keys of `cost.AMOUNTS`) and `parameters` of one execution, done `count` times."""
+    """One step of one part: `amounts` (keys of `cost.AMOUNTS`), `parameters` of one execution, done `count` times."""
 
     part: str
     step: str
@@ -252,8 +252,8 @@ def _training_moments(config: ModelConfig, chain: Sequence[Part], optimizer: Par
     if config.head == "tied":
         # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
         first, last = chain[0], chain[-1]
-        moments["tied gradients"] = _added([*held, _gradients_after(chain, first, "only"),
-                                            first.training("gradient_bytes"), last.training("gradient_bytes")])  # fmt: skip
+        both = (first.training("gradient_bytes"), last.training("gradient_bytes"))
+        moments["tied gradients"] = _added([*held, _gradients_after(chain, first, "only"), *both])
     if optimizer:
         step = optimizer.size("peak_bytes").substitute({"N": _parameters(config, chain)})
         moments["optimizer step"] = _added([step, _given(chain)])
@@ -276,7 +276,8 @@ def _gradients_after(chain: Sequence[Part], part: Part, layer: str) -> Formula:
 
 def _along(beside: Sequence[Part], chain: Sequence[Part], part: Part, size: str, other_layers: bool) -> Formula:
     """The sum of `size` over the parts `beside`; a part of the same layer counts once, and with `other_layers` the
-    L - 1 other layers count as a whole."""
+    L - 1 other layers count as a whole.
+    """
     sizes = [
         _times(ONE if part.count == other.count == LAYERS else other.count, other.training(size)) for other in beside
     ]

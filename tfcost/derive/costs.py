@@ -13,6 +13,7 @@ import sympy as sp
 import torch
 
 from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
+from tfcost.derive.loops import repeated
 from tfcost.derive.memory import undominated
 from tfcost.derive.pairs import count_pairs
 from tfcost.derive.sampled import traced_or_sampled
@@ -68,6 +69,8 @@ def _trace(variant: Variant, dtype: torch.dtype, device: str) -> dict[str, PassT
     forward = partial(trace_forward, dtype=dtype, device=device)
     backward = partial(trace_backward, dtype=dtype, device=device)
     traces = {"forward": traced_or_sampled(variant.subject, forward)}
+    if variant.repeat is not None:
+        traces["forward"] = repeated(traces["forward"], variant.repeat)
     if variant.part and variant.backward:
         traces["backward"] = trace_part(variant.subject, dtype, device)
     elif variant.backward:
@@ -118,7 +121,7 @@ def _cost(
         technique=technique.name,
         implementation=technique.implementation,
         scope=variant.scope,
-        pass_=pass_,
+        pass_=variant.forward if pass_ == "forward" else pass_,
         dtypes=dtypes,
         variant=dict(variant.options),
         fixed={name: value for name, value in variant.subject.fixed.items() if name in _TABLE_SIZES},
@@ -162,16 +165,23 @@ def _quantities(trace: PassTrace, ideal: PassTrace, variant: Variant, terms: _Te
 
 
 def _algorithmic_flops(ideal: PassTrace, variant: Variant, terms: _Terms) -> Formula:
-    """The reference's matmul FLOPs; in masked steps, only for the allowed share of its n·m pairs."""
-    if variant.mask is None:
-        return terms.formula(sp.Add(*(record.matmul_flops for record in ideal.records)))
-    n = size_symbol("n")
-    m = size_symbol("m") if "m" in variant.subject.sizes else n
-    sizes = {name: size_symbol(name) for name in variant.mask.sizes}
-    pairs = count_pairs(partial(variant.mask.predicate, **sizes), n, m)
-    masked = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step in variant.mask.steps))
-    others = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step not in variant.mask.steps))
-    return Formula.of(sp.expand(sp.cancel(terms.rewrite(masked) / (n * m)) * pairs + terms.rewrite(others)))
+    """The reference's matmul FLOPs, over all turns of a loop."""
+    flops = _of_one_turn(ideal, variant, terms)
+    # A trace without a reference of its own is that of all turns already.
+    return Formula.of(variant.repeat.total(flops) if variant.repeat and variant.reference else flops)
+
+
+def _of_one_turn(ideal: PassTrace, variant: Variant, terms: _Terms) -> sp.Expr:
+    """Matmul FLOPs; in masked steps, only for the allowed share of the n·m pairs."""
+    mask = variant.mask
+    if mask is None:
+        return terms.rewrite(sp.Add(*(record.matmul_flops for record in ideal.records)))
+    n, m = size_symbol(mask.queries), size_symbol(mask.keys)
+    sizes = {name: size_symbol(name) for name in mask.sizes}
+    pairs = terms.rewrite(count_pairs(partial(mask.predicate, **sizes), n, m))
+    masked = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step in mask.steps))
+    others = sp.Add(*(r.matmul_flops for r in ideal.records if r.label.step not in mask.steps))
+    return sp.expand(sp.cancel(terms.rewrite(masked) / (n * m)) * pairs + terms.rewrite(others))
 
 
 def _amounts(records: Iterable[Record], terms: _Terms) -> dict[str, Formula]:

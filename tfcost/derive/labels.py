@@ -1,7 +1,7 @@
 """Files each operation under the step and the source line that caused it, in the forward and the backward pass.
 
-Forward: the innermost `step` label and the first stack frame outside torch, Triton and this package. Backward: autograd runs
-nodes without a Python frame, so the forward pass leaves the label on each node it makes (`NodeLabels`).
+Forward: the innermost `step` label and the first stack frame outside torch, Triton and this package. Backward: autograd
+runs nodes without a Python frame, so the forward pass leaves the label on each node it makes (`NodeLabels`).
 """
 
 import linecache

@@ -130,9 +130,7 @@ def _records(names: Sequence[str], runs: Mapping[tuple[int, ...], Sequence[Recor
     for point, records in runs.items():
         for record in records:
             kernel = record.launch.partition("#")[0]
-            empty = replace(
-                record, **dict.fromkeys(AMOUNTS, ZERO), launch=kernel, launches=min(1, record.launches)
-            )
+            empty = replace(record, **dict.fromkeys(AMOUNTS, ZERO), launch=kernel, launches=min(1, record.launches))
             at_point = totals.setdefault(empty, {})
             before = at_point.get(point, empty)
             at_point[point] = replace(

@@ -44,7 +44,10 @@ class Sizes:
     def __init__(self, names: tuple[str, ...], dtype: torch.dtype, hints: Mapping[str, int] | None = None) -> None:
         self.dtype = dtype
         self.env = ShapeEnv(
-            duck_shape=False, specialize_zero_one=False, allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False
+            duck_shape=False,
+            specialize_zero_one=False,
+            allow_scalar_outputs=False,
+            allow_dynamic_output_shape_ops=False,
         )
         self.mode = FakeTensorMode(shape_env=self.env, allow_non_fake_inputs=True)
         # Symbolic shapes rarely repeat: keeping results for reuse costs more than computing them.
@@ -115,9 +118,9 @@ class Sizes:
         """Files what was asked about sizes since the last call under the line `location`; raises as
         `require_symbolic` does.
         """
-        new = len(self.env.guards) - len(self._places)
-        if new:
-            self._places += [location] * new
+        new = self.env.guards[len(self._places) :]
+        self._places += [location] * len(new)
+        if any(isinstance(guard.expr, sp.Eq) for guard in new):
             self.require_symbolic()
 
     def decisions(self) -> list[tuple[sp.Basic, str]]:

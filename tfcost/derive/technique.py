@@ -8,20 +8,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfcost.book.record import Claim, Option
+from tfcost.derive.loops import Repeat
 from tfcost.derive.subject import Subject
 
-__all__ = ["Claim", "Mask", "Option", "Technique", "Variant"]
+__all__ = ["Claim", "Mask", "Option", "Repeat", "Technique", "Variant"]
 
 Predicate = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A mask predicate over (i, j, n, m) and `sizes` of its own, and the steps whose matrix products it applies to."""
+    """A mask predicate over (i, j, n, m) and `sizes` of its own, the steps whose matrix products it applies to, and
+    the size symbols that give its n and m.
+    """
 
     predicate: Predicate
     sizes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ("scores", "values")
+    queries: str = "n"
+    keys: str = "m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Variant:
 
     `substitutions` express the subject's auxiliary sizes in the symbols of the table, in the order given (r = h/h_kv);
     `reference` is the subject that says what the mathematics asks for (None: the subject itself).
+    `forward` names the pass that is not a backward one ("decode"); `repeat` runs it again and again.
     `tiled` computes one head with the tile of its kernel given by the sizes B_M and B_N (None: there is no tile).
     """
 
@@ -43,6 +49,8 @@ class Variant:
     part: str = ""
     dtypes: tuple[str, ...] = ("bfloat16", "float16", "float32")
     backward: bool = True
+    forward: str = "forward"
+    repeat: Repeat | None = None
     tiled: Subject | None = None
 
 

@@ -57,21 +57,26 @@ def attention_variants(
 ) -> Iterator[Variant]:
     """Variants of `attention(q, k, v, **setting.arguments)`, one per scope (and surroundings).
 
-    `predicate` is its mask, called with the sizes among `setting.arguments`; `reference(q, k, v)` an attention without a mask that says what the mathematics asks for
-    (None: `attention` itself does).
+    `predicate` is its mask, called with the sizes among `setting.arguments`; `reference(q, k, v)` an attention without
+    a mask that says what the mathematics asks for (None: `attention` itself does).
     """
     own_sizes = tuple(name for name, value in setting.arguments.items() if isinstance(value, Size))
-    mask = Mask(predicate, own_sizes) if predicate else None
+    own_keys = "m" in setting.symbols
+
+    def mask(scope: str) -> Mask | None:
+        keys = "m" if own_keys and scope == "core" else "n"
+        return Mask(predicate, own_sizes, keys=keys) if predicate else None
+
     # Biases, norms and residuals multiply no matrices: a block's reference is that of its layer.
     make_ideal = {"core": core_subject, "layer": layer_subject, "block": layer_subject}
-    ideals = {scope: _reference_subject(reference, make, tuple(setting.fixed.items()))
+    ideals = {scope: _reference_subject(reference, make, tuple(setting.fixed.items()), own_keys)
               for scope, make in make_ideal.items()} if reference else {}  # fmt: skip
 
     def variant(scope: str, make: Callable[..., Subject], *how: Any, **chosen: object) -> Variant:
         ideal = ideals.get(scope)
         return Variant(
             scope, {**options, **chosen}, make(attention, setting, *how), setting.substitutions, setting.assumptions,
-            ideal, mask, part="attention" if scope == "block" else "", dtypes=dtypes,
+            ideal, mask(scope), part="attention" if scope == "block" else "", dtypes=dtypes,
         )  # fmt: skip
 
     if "core" in scopes:
@@ -85,10 +90,11 @@ def attention_variants(
 
 @cache
 def _reference_subject(
-    reference: Attention, make: Callable[..., Subject], fixed: tuple[tuple[str, int], ...]
+    reference: Attention, make: Callable[..., Subject], fixed: tuple[tuple[str, int], ...], own_keys: bool
 ) -> Subject:
     """One subject per reference, scope and fixed sizes, so that it is traced once for all variants."""
-    return make(reference, Setting(fixed=dict(fixed)))
+    keys = Setting(fixed=dict(fixed)) if own_keys else Setting(m="n", symbols=("n",), fixed=dict(fixed))
+    return make(reference, keys)
 
 
 def core_subject(attention: Attention, setting: Setting) -> Subject:

@@ -40,7 +40,7 @@ def _logsumexp(call: Call) -> Amounts:
     return Amounts(scalar_flops=_per_input(call, 4) + 2 * call.numel(call.outputs[0]))
 
 
-@rule("aten._softmax", "aten._log_softmax")
+@rule("aten._softmax", "aten._safe_softmax", "aten._log_softmax")
 def _softmax(call: Call) -> Amounts:
     # max, subtract, exp, sum, divide (log-softmax: subtract the logarithm instead).
     return Amounts(scalar_flops=_per_input(call, 5))
