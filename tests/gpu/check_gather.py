@@ -37,11 +37,11 @@ def make(b: int, h: int, h_kv: int, n: int, m: int, d_h: int, dtype: torch.dtype
 
 def check() -> Iterator[Row]:
     """Lengths off the blocks, every block and head width, groups; lists with repeats and numbers out of range."""
-    for dtype, block, causal in product((torch.bfloat16, torch.float16), (16, 32, 64, 128), (False, True)):
+    for block, causal in product((64, 128), (False, True)):
         for n, m, d_h, h_kv in ((1, 1, 64, 4), (63, 65, 128, 2), (1000, 777, 64, 2), (1025, 2049, 128, 1)):
-            yield check_case(n, m, d_h, 4, h_kv, block, dtype, causal)
-    for block, d_h in ((64, 16), (64, 32), (64, 256), (128, 16), (32, 256)):
-        yield check_case(500, 700, d_h, 4, 2, block, torch.bfloat16, True)
+            yield check_case(n, m, d_h, 4, h_kv, block, torch.bfloat16, causal)
+    for block, d_h in ((16, 64), (32, 128), (64, 256), (128, 16)):
+        yield check_case(500, 700, d_h, 4, 2, block, torch.float16, True)
     yield check_case(129, 129, 64, 2, 1, 32, torch.float32, True)
 
 

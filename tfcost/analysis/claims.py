@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tfcost.analysis.answer import TIME, total
-from tfcost.analysis.model import ModelCost
-from tfcost.analysis.query import Query
+from tfcost.analysis.model import ModelCost, compose
+from tfcost.analysis.query import Query, choose_options, default_pass, fill_sizes, offered_options
 from tfcost.analysis.shown import class_of
 from tfcost.analysis.theta import Theta
-from tfcost.book import Book, Claim
+from tfcost.book import Book, Claim, TechniqueRecord
+from tfcost.config.load import make_config
 from tfcost.cost import Cost
 from tfcost.errors import UserError
 from tfcost.formula import Formula
@@ -38,11 +39,37 @@ class CheckedClaim:
     agrees: bool
     where: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """ "holds", "holds for …", or "does not hold" and what does."""
+        if self.agrees:
+            one_head = self.claimed and self.derived and self.claimed.text != self.derived.text and not self.where
+            conditions = [*(["one head"] if one_head else []), *([self.where] if self.where else [])]
+            return f"holds for {' and '.join(conditions)}" if conditions else "holds"
+        return f"does not hold: {self.derived.pretty() if self.derived else 'there is no such cost'}"
+
+
+def default_query(record: TechniqueRecord) -> Query:
+    """The technique as it is by default, in half precision."""
+    scope = record.costs[0].scope
+    options = choose_options(offered_options(record, scope), {}, record.technique)
+    return Query(record.technique, scope, default_pass(record), "bfloat16", options, fill_sizes({}, record.defaults))
+
 
 def check_claims(query: Query, book: Book) -> tuple[CheckedClaim, ...]:
     """The claims about the technique of `query`, each checked at every scope that the query has a cost at."""
     costs = list(_costs(query, book))
     return tuple(_checked(claim, costs, query.values) for claim in book.record(query.technique).claims if costs)
+
+
+def check_by_default(record: TechniqueRecord, book: Book) -> tuple[CheckedClaim, ...]:
+    """The claims about a technique as it is by default; about a chain of parts, those about the plain model."""
+    if {cost.scope for cost in record.costs} == {"part"}:
+        sizes = fill_sizes({})
+        layers = {name: sizes[name] for name in ("n", "b", "d", "h", "L")}
+        config = make_config({"name": record.title, **layers}, book.names)
+        return check_model_claims(record.claims, compose(config, book))
+    return check_claims(default_query(record), book)
 
 
 def check_model_claims(claims: Sequence[Claim], cost: ModelCost) -> tuple[CheckedClaim, ...]:

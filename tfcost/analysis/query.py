@@ -86,6 +86,12 @@ def _widths(given: Mapping[str, int]) -> _Widths:
     return _Widths(h or d // d_h, d, d_h)
 
 
+def default_pass(record: TechniqueRecord) -> str:
+    """The forward pass, or the first that a technique has (a decode step)."""
+    passes = dict.fromkeys(cost.pass_ for cost in record.costs)
+    return "forward" if "forward" in passes or not passes else next(iter(passes))
+
+
 def offered_options(record: TechniqueRecord, scope: str) -> dict[str, Option]:
     """The options of a technique at `scope`: those it declares, and what else tells its costs there apart (a block's
     norm, a transformer's part), with the plainest value as the default.

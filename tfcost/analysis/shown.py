@@ -21,7 +21,7 @@ from tfcost.formula import tree as t
 _REGIMES = ("", "n >= d", "n >> d")
 _MOST_ROUNDINGS = 10
 _ALWAYS = ("h_kv <= h", "h <= d")
-_PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k")
+_PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k", "s")
 _WIDTH = "d = h*d_h"
 
 

@@ -8,6 +8,7 @@ from tfcost.analysis.query import (
     broken_assumptions,
     check_used,
     choose_options,
+    default_pass,
     fill_sizes,
     full_dtype,
     offered_options,
@@ -34,7 +35,7 @@ def queries(techniques: Sequence[str], question: Question, book: Book, scope: st
         Query(
             technique,
             scope,
-            question.pass_ or "forward",
+            question.pass_ or default_pass(book.record(technique)),
             full_dtype(question.dtype or "bfloat16"),
             choose_options(offered_options(book.record(technique), scope), texts, technique),
             fill_sizes(given, book.record(technique).defaults),

@@ -79,11 +79,12 @@ def explanation_document(
         "summary": record.summary,
         "workspace": list(workspace),
         "provenance": {"sources": dict(record.provenance.sources), "versions": dict(record.provenance.versions)},
-        "claims": [_claim(claim) for claim in claims],
+        "claims": [claim_document(claim) for claim in claims],
     }
 
 
-def _claim(claim: CheckedClaim) -> dict[str, Any]:
+def claim_document(claim: CheckedClaim) -> dict[str, Any]:
+    """One claim for the JSON document."""
     return {
         "section": claim.claim.section,
         "quantity": claim.claim.quantity,
