@@ -15,6 +15,12 @@ TILED_TRAFFIC, TILED_MEMORY = "tiled_issued_bytes", "tiled_sram_bytes"
 those that one program keeps on chip. For n keys, n a multiple of B_M, B_M one of B_N.
 """
 
+CHECKPOINTED_ACTIVATIONS, CHECKPOINTED_PEAK = "checkpointed_activation_bytes", "checkpointed_peak_bytes"
+"""Entries of `Cost.composition` of a stack of L layers that keeps checkpoints, formulas of L and s: with one every s
+layers, the most bytes alive in the backward pass before any layer but the running one has gradients of its weights, the
+weights themselves left out; and the peak of the whole step.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:

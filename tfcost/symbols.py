@@ -30,7 +30,7 @@ _TABLE = (
     Symbol("k", "positions per query (sparse), experts per token (MoE)", "k", "--k"),
     Symbol("E", "experts", "E", "--E"),
     Symbol("f", "FFN hidden width (4*d unless said)", "f", "--f"),
-    Symbol("c", "chunk or cluster length", "c", "--c"),
+    Symbol("c", "chunk or cluster length; tokens that an expert takes (MoE)", "c", "--c"),
     Symbol("s", "stride of a sparse pattern; layers per checkpoint", "s", "--s"),
     Symbol("p", "tokens of a prompt", "p", "--p"),
     Symbol("t", "tokens generated after it", "t", "--t"),

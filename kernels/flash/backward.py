@@ -49,15 +49,14 @@ def _accumulate_dk_dv(
         q_tile = q_head + tl.cast(first, tl.int64) * stride_qn + (local[:, None] * stride_qn + width[None, :])
         do_tile = do_head + tl.cast(first, tl.int64) * stride_don + (local[:, None] * stride_don + width[None, :])
         q = tl.load(q_tile, mask=row[:, None] < n, other=0.0)  # [BM, D]
-        # Past L1: programs on one multiprocessor read the same rows, and what a launch reads would hang on chance.
-        lse = tl.load(lse_head + row, mask=row < n, other=0.0, cache_modifier=".cg")
+        lse = tl.load(lse_head + row, mask=row < n, other=0.0)
         scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [BN, BM], transposed
         p = tl.exp2(scores * scale_log2 - lse[None, :])
         if DIAGONAL:
             p = tl.where(key[:, None] <= row[None, :] + (m - n), p, 0.0)
         do = tl.load(do_tile, mask=row[:, None] < n, other=0.0)  # [BM, D]
         dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
-        delta = tl.load(delta_head + row, mask=row < n, other=0.0, cache_modifier=".cg")
+        delta = tl.load(delta_head + row, mask=row < n, other=0.0)
         dp = tl.dot(v, tl.trans(do), input_precision="ieee")  # [BN, BM]
         ds = p * (dp - delta[None, :])
         dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")

@@ -71,7 +71,8 @@ def dq_kernel(
         if NORMALISE:
             share = tl.rsqrt(tl.load(norm_ptr + flat + row, mask=row < n, other=1.0))
             # Every slice has delta; the first one writes it.
-            tl.store(delta_ptr + flat + row, delta * share, mask=(row < n) & (tl.program_id(0) == 0))
+            if tl.program_id(0) == 0:
+                tl.store(delta_ptr + flat + row, delta * share, mask=row < n)
             dq = dq * (share * share)[:, None]
         dq = dq * slope(load_rows(q_head, stride_qn, first, n, W, R), MAP)
         store_rows(dq_head, stride_dqn, first, n, dq, W, R)

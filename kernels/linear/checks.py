@@ -14,7 +14,7 @@ from tfcost_kernels.linear.features import FEATURE_MAPS
 from tfcost_kernels.linear.tiles import CHUNKS, HEAD_WIDTHS, Tiles
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
-MAX_GRID_Y = 65535  # CUDA's limit on a grid's second axis, which carries batch and heads
+MAX_GRID = 65535  # CUDA's limit on a grid's second and third axis: segments, and batch times heads
 
 
 def check_inputs(q: Tensor, k: Tensor, v: Tensor, feature_map: str, kernel: Any) -> None:
@@ -60,10 +60,17 @@ def check_chunk(c: int, tiles: Tiles | None) -> None:
         raise ValueError(f"the tiles have {tiles.rows} rows, but the chunk is {c}")
 
 
-def check_tiles(tiles: Tiles) -> None:
-    """Raise ValueError if tiles do not fill their segment."""
+def check_tiles(tiles: Tiles, q: Tensor, k: Tensor) -> None:
+    """Raise ValueError if tiles do not fill their segment, slices the head width, or segments pass the grid's limit."""
+    head_width = q.shape[-1]
     if tiles.segment % tiles.rows:
         raise ValueError(f"a segment of {tiles.segment} rows is not a multiple of {tiles.rows}")
+    for tile in tiles[2:]:
+        if head_width % tile.columns:
+            raise ValueError(f"slices of {tile.columns} columns do not divide the head width {head_width}")
+    for rows in (q.shape[2], k.shape[2]):
+        if isinstance(rows, int) and rows > MAX_GRID * tiles.segment:
+            raise ValueError(f"{rows} rows are more than {MAX_GRID} segments of {tiles.segment}")
 
 
 def differ(got: Any, wanted: Any) -> bool:
@@ -81,5 +88,5 @@ def _check_sizes(q: torch.Size, k: torch.Size, v: torch.Size) -> None:
         raise ValueError(f"every size must be at least 1, got q {tuple(q)}, k {tuple(k)}")
     if isinstance(q[1], int) and isinstance(k[1], int) and q[1] % k[1]:
         raise ValueError(f"{q[1]} query heads are not a multiple of {k[1]} key/value heads")
-    if isinstance(q[0], int) and isinstance(q[1], int) and q[0] * q[1] > MAX_GRID_Y:
-        raise ValueError(f"batch*heads = {q[0] * q[1]} exceeds the grid limit {MAX_GRID_Y}")
+    if isinstance(q[0], int) and isinstance(q[1], int) and q[0] * q[1] > MAX_GRID:
+        raise ValueError(f"batch*heads = {q[0] * q[1]} exceeds the grid limit {MAX_GRID}")

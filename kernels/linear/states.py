@@ -18,7 +18,8 @@ def _store_state(states, state, keys, D: tl.constexpr, W: tl.constexpr):
     width = tl.arange(0, D)
     column = tl.program_id(0) * W + tl.arange(0, W)
     tl.store(start + (width[:, None] * D + column[None, :]), state)
-    tl.store(start + D * D + width, keys, mask=tl.program_id(0) == 0)
+    if tl.program_id(0) == 0:
+        tl.store(start + D * D + width, keys)
 
 
 @triton.jit

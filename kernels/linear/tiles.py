@@ -45,6 +45,8 @@ def tiles_for(head_width: int, element_size: int, rows: int = 64) -> Tiles:
     if element_size == 4:
         # fp32 products run on the ordinary cores and unroll fully: narrow slices keep compile time in bounds.
         return Tiles(rows, SEGMENT, *[Tile(min(head_width, 32), 8 if head_width == 128 else 4, 1)] * 6)
-    adding = Tile(head_width, 8 if head_width == 128 or rows == 128 else 4, 2)
+    wide = head_width == 128 or rows == 128
+    adding = Tile(head_width, 8 if wide else 4, 2)
     walking = Tile(min(head_width, 64), 8 if rows == 128 else 4, 1)
-    return Tiles(rows, SEGMENT, adding, walking, adding, walking, walking, walking)
+    walking_back = Tile(min(head_width, 64), 8 if wide else 4, 2)
+    return Tiles(rows, SEGMENT, adding, walking, adding, walking, walking_back, walking_back)

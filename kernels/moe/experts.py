@@ -72,8 +72,8 @@ def launch_gate_up(
     hidden = _empty_like(x, rows, f)
     gate, up = (_empty_like(x, rows, f) if save else None for _ in "gu")
     gate_up_kernel[_row_grid(plan, f, tile)](
-        x, w_gate, w_up, hidden, gate, up, plan.order, plan.expert, plan.first, plan.stop,
-        x.stride(0), *w_gate.stride(), *w_up.stride(), plan.expert.shape[0], settings.choices, d, f,
+        x, w_gate, w_up, hidden, gate, up, plan.order, plan.expert, plan.first, plan.stop, plan.tiles,
+        x.stride(0), *w_gate.stride(), *w_up.stride(), settings.choices, d, f,
         ACTIVATION=settings.activation, SAVE=save, BAND=BAND, BM=tile.rows, BN=tile.columns, BK=tile.inner,
         num_warps=tile.warps, num_stages=tile.stages,
     )  # fmt: skip
@@ -143,8 +143,8 @@ def _launch_product(
     a2, w2 = second or first
     inner, columns = w.shape[1:]
     product_kernel[_row_grid(plan, columns, tile)](
-        a, w, a2, w2, scale, out, plan.order, plan.expert, plan.first, plan.stop,
-        a.stride(0), *w.stride(), *w2.stride(), plan.expert.shape[0], settings.choices, inner, columns,
+        a, w, a2, w2, scale, out, plan.order, plan.expert, plan.first, plan.stop, plan.tiles,
+        a.stride(0), *w.stride(), *w2.stride(), settings.choices, inner, columns,
         GATHER=gather, SCALED=scale is not None, PAIRED=second is not None, BAND=BAND,
         BM=tile.rows, BN=tile.columns, BK=tile.inner, num_warps=tile.warps, num_stages=tile.stages,
     )  # fmt: skip

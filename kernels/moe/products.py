@@ -2,7 +2,7 @@
 
 In: activations by row or by token, weights [E,...] by pointer and strides, the plan's maps. Out: one row per sorted
 row, or per slot (README.md). A program owns BM rows by BN columns.
-Grid: (BAND, ceil(columns/BN), ceil(tiles/BAND)), so that BAND row tiles sweep the columns together.
+Grid: (BAND, ceil(columns/BN), ceil(W/BAND)) for a map of W places: BAND row tiles sweep the columns together.
 """
 
 import triton
@@ -68,18 +68,18 @@ def _accumulate_pair(
 
 @triton.jit
 def gate_up_kernel(
-    x_ptr, gate_w_ptr, up_w_ptr, hidden_ptr, gate_ptr, up_ptr, order_ptr, expert_ptr, first_ptr, stop_ptr,
+    x_ptr, gate_w_ptr, up_w_ptr, hidden_ptr, gate_ptr, up_ptr, order_ptr, expert_ptr, first_ptr, stop_ptr, tiles_ptr,
     stride_xt, stride_ge, stride_gf, stride_gd, stride_ue, stride_uf, stride_ud,
-    tiles, choices, d, f, ACTIVATION: tl.constexpr, SAVE: tl.constexpr, BAND: tl.constexpr,
+    choices, d, f, ACTIVATION: tl.constexpr, SAVE: tl.constexpr, BAND: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     """hidden[row] = act(x W_gate^T) * (x W_up^T) of the row's token; SAVE keeps both products for the backward pass."""
     tile = tl.program_id(2) * BAND + tl.program_id(0)
-    first = tl.load(first_ptr + tile, mask=tile < tiles, other=0)
-    stop = tl.load(stop_ptr + tile, mask=tile < tiles, other=0)
-    if (tile >= tiles) | (first >= stop):
+    if tile >= tl.load(tiles_ptr):
         return
     expert = tl.load(expert_ptr + tile).to(tl.int64)
+    first = tl.load(first_ptr + tile)
+    stop = tl.load(stop_ptr + tile)
     row = first + tl.arange(0, BM)
     column = tl.program_id(1) * BN + tl.arange(0, BN)
     # Rows past the stop compute with token 0 and are not stored.
@@ -113,9 +113,9 @@ def gate_up_kernel(
 
 @triton.jit
 def product_kernel(
-    a_ptr, w_ptr, a2_ptr, w2_ptr, scale_ptr, out_ptr, order_ptr, expert_ptr, first_ptr, stop_ptr,
+    a_ptr, w_ptr, a2_ptr, w2_ptr, scale_ptr, out_ptr, order_ptr, expert_ptr, first_ptr, stop_ptr, tiles_ptr,
     stride_a, stride_we, stride_wi, stride_wc, stride_w2e, stride_w2i, stride_w2c,
-    tiles, choices, inner, columns,
+    choices, inner, columns,
     GATHER: tl.constexpr, SCALED: tl.constexpr, PAIRED: tl.constexpr, BAND: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
@@ -123,11 +123,11 @@ def product_kernel(
     SCALED. W takes `inner` to `columns` elements; A2 has A's strides.
     """
     tile = tl.program_id(2) * BAND + tl.program_id(0)
-    first = tl.load(first_ptr + tile, mask=tile < tiles, other=0)
-    stop = tl.load(stop_ptr + tile, mask=tile < tiles, other=0)
-    if (tile >= tiles) | (first >= stop):
+    if tile >= tl.load(tiles_ptr):
         return
     expert = tl.load(expert_ptr + tile).to(tl.int64)
+    first = tl.load(first_ptr + tile)
+    stop = tl.load(stop_ptr + tile)
     row = first + tl.arange(0, BM)
     column = tl.program_id(1) * BN + tl.arange(0, BN)
     slot = tl.load(order_ptr + row, mask=row < stop, other=0)

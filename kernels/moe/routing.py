@@ -15,8 +15,8 @@ class Plan(NamedTuple):
     """Rows sorted by expert. A slot is a (token, choice) pair, numbered token*k + choice. All int32.
 
     `order` [T*k] gives each sorted row's slot; the rows starts[e]..ends[e]-1 belong to expert e. Row tile i holds the
-    rows first[i].. below stop[i] of expert[i]; the tiles are as many as the worst case needs, ceil(T*k/B_M) + E, and
-    those beyond the real ones have first >= stop.
+    rows first[i]..stop[i]-1 of expert[i], at least one and B_M at most. There are `tiles` [1] of them; the map has room
+    for the worst case, ceil(T*k/B_M) + E, and what stands beyond the last one means nothing.
     """
 
     order: Tensor
@@ -25,6 +25,7 @@ class Plan(NamedTuple):
     expert: Tensor
     first: Tensor
     stop: Tensor
+    tiles: Tensor
 
 
 def route(x: Tensor, w_router: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -39,11 +40,13 @@ def plan(experts: Tensor, expert_count: int, rows: int) -> Plan:
     by_row, order = experts.reshape(-1).sort(stable=True)
     every = torch.arange(expert_count, device=experts.device)
     starts, ends = (torch.searchsorted(by_row, every, right=right) for right in (False, True))
-    tiles = (ends - starts + (rows - 1)) // rows
-    tiles_up_to = tiles.cumsum(0)
+    per_expert = (ends - starts + (rows - 1)) // rows
+    tiles_up_to = per_expert.cumsum(0)
     most = (by_row.shape[0] + rows - 1) // rows + expert_count
     index = torch.arange(most, device=experts.device)
-    # Tiles beyond the end fall to the last expert, past its last row.
+    # Places beyond the last tile fall to the last expert: every index below stays in range.
     expert = torch.searchsorted(tiles_up_to, index, right=True).clamp(max=expert_count - 1)
-    first = starts[expert] + (index - (tiles_up_to - tiles)[expert]) * rows
-    return Plan(*(tensor.to(torch.int32) for tensor in (order, starts, ends, expert, first, ends[expert])))
+    first = starts[expert] + (index - (tiles_up_to - per_expert)[expert]) * rows
+    stop = torch.minimum(first + rows, ends[expert])
+    maps = (order, starts, ends, expert, first, stop, tiles_up_to[-1:])
+    return Plan(*(tensor.to(torch.int32) for tensor in maps))

@@ -1,4 +1,4 @@
-"""Sparse attention by position in Triton: windows, blocks, dilated and strided patterns, global tokens. See README.md."""
+"""Sparse attention by position in Triton: windows, blocks, dilated and strided keys, global tokens. See README.md."""
 
 from tfcost_kernels.window.attention import (
     block_local_attention,

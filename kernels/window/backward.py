@@ -1,4 +1,4 @@
-"""Triton backward kernels of the window family: dK and dV, then dQ. (Delta comes from flash.)
+"""Triton backward kernels of the window family: dK and dV, then dQ. Delta comes from flash.
 
 In: Q, K, V, dO by pointer and strides, LSE and delta [b,h,n] in fp32, a launch's integers. Out: dQ, dK, dV.
 Scores are computed again from LSE in both kernels, so no sum crosses programs and results are deterministic.
@@ -11,10 +11,10 @@ from tfcost_kernels.flash.forward import head_start
 from tfcost_kernels.window.ranges import (
     class_keys,
     class_rows,
-    row_pointers,
     sees,
     split_tiles,
     tile_start,
+    token_offsets,
     visible_keys,
     visible_rows,
 )
@@ -24,28 +24,29 @@ from tfcost_kernels.window.ranges import (
 def _accumulate_dk_dv(
     dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, tiles, rows, shift, w, g,
     scale_log2,
-    D: tl.constexpr, BM: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, MASKED: tl.constexpr,
+    D: tl.constexpr, BM: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, LAYOUT: tl.constexpr,
+    MASKED: tl.constexpr,
 ):  # fmt: skip
     """Add one head's masked or unmasked tiles to dK and dV; `rows` is (start, step, low, high, n) of the class."""
     row_start, step, low, high, n = rows
     width = tl.arange(0, D)
     local = tl.arange(0, BM)
-    for number in range(0, tiles[4] if MASKED else tiles[3]):
+    for number in range(tiles[4] if MASKED else tiles[3]):
         first = tile_start(number, tiles, BM, PATTERN, MASKED)
         start = row_start + step * first
-        q_rows = row_pointers(q_head, stride_qn, start, step, local, n, MASKED)
-        do_rows = row_pointers(do_head, stride_don, start, step, local, n, MASKED)
-        q = tl.load(q_rows[:, None] + width[None, :])  # [BM, D]
-        lse = tl.load(row_pointers(lse_head, 1, start, step, local, n, MASKED))
+        offset = token_offsets(local, start, step, n, LAYOUT, MASKED)
+        start = tl.cast(start, tl.int64)
+        q = tl.load(q_head + start * stride_qn + (offset[:, None] * stride_qn + width[None, :]))  # [BM, D]
+        lse = tl.load(lse_head + start + offset)
         scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [BN, BM], transposed
         p = tl.exp2(scores * scale_log2 - lse[None, :])
         if MASKED:
             row = first + local
             seen = sees((row + shift)[None, :], key[:, None], w, g, CAUSAL, PATTERN)
             p = tl.where(seen & ((row >= low) & (row < high))[None, :], p, 0.0)
-        do = tl.load(do_rows[:, None] + width[None, :])  # [BM, D]
+        do = tl.load(do_head + start * stride_don + (offset[:, None] * stride_don + width[None, :]))  # [BM, D]
         dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
-        delta = tl.load(row_pointers(delta_head, 1, start, step, local, n, MASKED))
+        delta = tl.load(delta_head + start + offset)
         dp = tl.dot(v, tl.trans(do), input_precision="ieee")  # [BN, BM]
         ds = p * (dp - delta[None, :])
         dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")
@@ -58,7 +59,7 @@ def dk_dv_kernel(
     stride_qb, stride_qh, stride_qn, stride_kb, stride_kh, stride_kn,
     stride_vb, stride_vh, stride_vn, stride_dob, stride_doh, stride_don,
     stride_dkb, stride_dkh, stride_dkn, stride_dvb, stride_dvh, stride_dvn,
-    kv_heads, group, n, m, shift, period, lead, key_start, most, sure, tail, w, g, scale, scale_log2,
+    kv_heads, group, n, m, shift, period, lead, key_start, least, tail, w, g, scale, scale_log2,
     D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr,
     LAYOUT: tl.constexpr, CARRY: tl.constexpr,
 ):  # fmt: skip
@@ -69,33 +70,28 @@ def dk_dv_kernel(
     index = tl.program_id(0)
     batch = tl.program_id(1) // kv_heads
     kv_head = tl.program_id(1) % kv_heads
-    key_start, end, high, sure, most = class_keys(index, m, period, key_start, most, sure, tail, LAYOUT)
+    step, key_start, end, high, sure, most = class_keys(index, m, period, key_start, least, tail, LAYOUT)
     row_start, row_low, sure_low = class_rows(index, period, lead, LAYOUT)
-    step = 1
-    if LAYOUT == "residues":
-        step = period
-        # Rows of one tile may lie far apart.
-        stride_qn, stride_don = tl.cast(stride_qn, tl.int64), tl.cast(stride_don, tl.int64)
-        stride_kn, stride_vn = tl.cast(stride_kn, tl.int64), tl.cast(stride_vn, tl.int64)
-        stride_dkn, stride_dvn = tl.cast(stride_dkn, tl.int64), tl.cast(stride_dvn, tl.int64)
 
     width = tl.arange(0, D)
     local = tl.arange(0, BN)
     first = tl.program_id(2) * BN
     key = first + local
-    exists = key < high
+    exists = (key < high)[:, None]
     start = key_start + step * first
-    k_rows = row_pointers(head_start(k_ptr, batch, kv_head, stride_kb, stride_kh), stride_kn, start, step, local, m, False)
-    v_rows = row_pointers(head_start(v_ptr, batch, kv_head, stride_vb, stride_vh), stride_vn, start, step, local, m, False)
-    k = tl.load(k_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)  # [BN, D]
-    v = tl.load(v_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+    offset = token_offsets(local, start, step, m, LAYOUT, False)[:, None]
+    start = tl.cast(start, tl.int64)
+    k_tile = head_start(k_ptr, batch, kv_head, stride_kb, stride_kh) + start * stride_kn
+    v_tile = head_start(v_ptr, batch, kv_head, stride_vb, stride_vh) + start * stride_vn
+    k = tl.load(k_tile + (offset * stride_kn + width[None, :]), mask=exists, other=0.0)  # [BN, D]
+    v = tl.load(v_tile + (offset * stride_vn + width[None, :]), mask=exists, other=0.0)
+    dk_tile = start * stride_dkn + (offset * stride_dkn + width[None, :])
+    dv_tile = start * stride_dvn + (offset * stride_dvn + width[None, :])
     if CARRY:
-        dk_head = head_start(dk_part_ptr, batch, kv_head, stride_dkb, stride_dkh)
-        dv_head = head_start(dv_part_ptr, batch, kv_head, stride_dvb, stride_dvh)
-        dk_rows = row_pointers(dk_head, stride_dkn, start, step, local, m, False)
-        dv_rows = row_pointers(dv_head, stride_dvn, start, step, local, m, False)
-        dk = tl.load(dk_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
-        dv = tl.load(dv_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+        dk_part = head_start(dk_part_ptr, batch, kv_head, stride_dkb, stride_dkh)
+        dv_part = head_start(dv_part_ptr, batch, kv_head, stride_dvb, stride_dvh)
+        dk = tl.load(dk_part + dk_tile, mask=exists, other=0.0)
+        dv = tl.load(dv_part + dv_tile, mask=exists, other=0.0)
     else:
         dk = tl.zeros([BN, D], tl.float32)
         dv = tl.zeros([BN, D], tl.float32)
@@ -115,33 +111,32 @@ def dk_dv_kernel(
             dk, dv = _accumulate_dk_dv(
                 dk, dv, k, v, q_head, do_head, lse_ptr + flat_head, delta_ptr + flat_head, stride_qn, stride_don, key,
                 tiles, (row_start, step, row_low, end - shift, n), shift, w, g, scale_log2,
-                D, BM, CAUSAL, PATTERN, masked == 1,
+                D, BM, CAUSAL, PATTERN, LAYOUT, masked == 1,
             )  # fmt: skip
 
-    dk_head = head_start(dk_ptr, batch, kv_head, stride_dkb, stride_dkh)
-    dv_head = head_start(dv_ptr, batch, kv_head, stride_dvb, stride_dvh)
-    dk_rows = row_pointers(dk_head, stride_dkn, start, step, local, m, False)
-    dv_rows = row_pointers(dv_head, stride_dvn, start, step, local, m, False)
-    tl.store(dk_rows[:, None] + width[None, :], (dk * scale).to(dk_ptr.dtype.element_ty), mask=exists[:, None])
-    tl.store(dv_rows[:, None] + width[None, :], dv.to(dv_ptr.dtype.element_ty), mask=exists[:, None])
+    dk = (dk * scale).to(dk_ptr.dtype.element_ty)
+    tl.store(head_start(dk_ptr, batch, kv_head, stride_dkb, stride_dkh) + dk_tile, dk, mask=exists)
+    dv = dv.to(dv_ptr.dtype.element_ty)
+    tl.store(head_start(dv_ptr, batch, kv_head, stride_dvb, stride_dvh) + dv_tile, dv, mask=exists)
 
 
 @triton.jit
 def _accumulate_dq(
     dq, q, do, lse, delta, k_head, v_head, stride_kn, stride_vn, position, tiles, keys, w, g, scale_log2,
-    D: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, MASKED: tl.constexpr,
+    D: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, LAYOUT: tl.constexpr,
+    MASKED: tl.constexpr,
 ):  # fmt: skip
     """Add the masked or the unmasked tiles to dQ; `keys` is (start, step, high, m) of the class."""
     key_start, step, high, m = keys
     width = tl.arange(0, D)
     column = tl.arange(0, BN)
-    for number in range(0, tiles[4] if MASKED else tiles[3]):
+    for number in range(tiles[4] if MASKED else tiles[3]):
         first = tile_start(number, tiles, BN, PATTERN, MASKED)
         start = key_start + step * first
-        k_rows = row_pointers(k_head, stride_kn, start, step, column, m, MASKED)
-        v_rows = row_pointers(v_head, stride_vn, start, step, column, m, MASKED)
-        k = tl.load(k_rows[None, :] + width[:, None])  # [D, BN]
-        v = tl.load(v_rows[None, :] + width[:, None])
+        offset = token_offsets(column, start, step, m, LAYOUT, MASKED)
+        start = tl.cast(start, tl.int64)
+        k = tl.load(k_head + start * stride_kn + (width[:, None] + offset[None, :] * stride_kn))  # [D, BN]
+        v = tl.load(v_head + start * stride_vn + (width[:, None] + offset[None, :] * stride_vn))
         scores = tl.dot(q, k, input_precision="ieee")  # [BM, BN]
         p = tl.exp2(scores * scale_log2 - lse[:, None])
         if MASKED:
@@ -162,7 +157,7 @@ def dq_kernel(
     stride_qb, stride_qh, stride_qn, stride_kb, stride_kh, stride_kn,
     stride_vb, stride_vh, stride_vn, stride_dob, stride_doh, stride_don,
     stride_dqb, stride_dqh, stride_dqn,
-    heads, group, n, m, shift, period, lead, key_start, most, sure, tail, w, g, scale, scale_log2,
+    heads, group, n, m, shift, period, lead, key_start, least, tail, w, g, scale, scale_log2,
     D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr,
     LAYOUT: tl.constexpr, CARRY: tl.constexpr,
 ):  # fmt: skip
@@ -173,15 +168,8 @@ def dq_kernel(
     index = tl.program_id(0)
     batch = tl.program_id(1) // heads
     head = tl.program_id(1) % heads
-    key_start, end, high, sure, most = class_keys(index, m, period, key_start, most, sure, tail, LAYOUT)
+    step, key_start, end, high, sure, most = class_keys(index, m, period, key_start, least, tail, LAYOUT)
     row_start, row_low, _ = class_rows(index, period, lead, LAYOUT)
-    step = 1
-    if LAYOUT == "residues":
-        step = period
-        # Rows of one tile may lie far apart.
-        stride_qn, stride_don = tl.cast(stride_qn, tl.int64), tl.cast(stride_don, tl.int64)
-        stride_kn, stride_vn = tl.cast(stride_kn, tl.int64), tl.cast(stride_vn, tl.int64)
-        stride_dqn = tl.cast(stride_dqn, tl.int64)
     k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
     v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
 
@@ -191,30 +179,29 @@ def dq_kernel(
     row = first + local
     exists = (row >= row_low) & (row < end - shift)
     start = row_start + step * first
-    q_rows = row_pointers(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, start, step, local, n, False)
-    do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
-    do_rows = row_pointers(do_head, stride_don, start, step, local, n, False)
-    q = tl.load(q_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
-    do = tl.load(do_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
-    flat_head = tl.cast(tl.program_id(1), tl.int64) * n
-    lse = tl.load(row_pointers(lse_ptr + flat_head, 1, start, step, local, n, False), mask=exists, other=0.0)
-    delta = tl.load(row_pointers(delta_ptr + flat_head, 1, start, step, local, n, False), mask=exists, other=0.0)
+    offset = token_offsets(local, start, step, n, LAYOUT, False)
+    start = tl.cast(start, tl.int64)
+    q_tile = head_start(q_ptr, batch, head, stride_qb, stride_qh) + start * stride_qn
+    do_tile = head_start(do_ptr, batch, head, stride_dob, stride_doh) + start * stride_don
+    dq_tile = start * stride_dqn + (offset[:, None] * stride_dqn + width[None, :])
+    q = tl.load(q_tile + (offset[:, None] * stride_qn + width[None, :]), mask=exists[:, None], other=0.0)
+    do = tl.load(do_tile + (offset[:, None] * stride_don + width[None, :]), mask=exists[:, None], other=0.0)
+    flat_row = tl.cast(tl.program_id(1), tl.int64) * n + start + offset
+    lse = tl.load(lse_ptr + flat_row, mask=exists, other=0.0)
+    delta = tl.load(delta_ptr + flat_row, mask=exists, other=0.0)
     if CARRY:
-        part_head = head_start(part_ptr, batch, head, stride_dqb, stride_dqh)
-        part_rows = row_pointers(part_head, stride_dqn, start, step, local, n, False)
-        dq = tl.load(part_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
+        part = head_start(part_ptr, batch, head, stride_dqb, stride_dqh)
+        dq = tl.load(part + dq_tile, mask=exists[:, None], other=0.0)
     else:
         dq = tl.zeros([BM, D], tl.float32)
 
     low, stop, full_low, full_high = visible_keys(first + shift, w, g, sure, most, BM, CAUSAL, PATTERN)
-    reach = g if PATTERN == "global" else 0
-    tiles = split_tiles(low, stop, full_low, full_high, reach, BN)
+    tiles = split_tiles(low, stop, full_low, full_high, g if PATTERN == "global" else 0, BN)
     for masked in tl.static_range(2):
         dq = _accumulate_dq(
             dq, q, do, lse, delta, k_head, v_head, stride_kn, stride_vn, row + shift, tiles,
-            (key_start, step, high, m), w, g, scale_log2, D, BN, CAUSAL, PATTERN, masked == 1,
+            (key_start, step, high, m), w, g, scale_log2, D, BN, CAUSAL, PATTERN, LAYOUT, masked == 1,
         )  # fmt: skip
 
-    dq_head = head_start(dq_ptr, batch, head, stride_dqb, stride_dqh)
-    dq_rows = row_pointers(dq_head, stride_dqn, start, step, local, n, False)
-    tl.store(dq_rows[:, None] + width[None, :], (dq * scale).to(dq_ptr.dtype.element_ty), mask=exists[:, None])
+    dq = (dq * scale).to(dq_ptr.dtype.element_ty)
+    tl.store(head_start(dq_ptr, batch, head, stride_dqb, stride_dqh) + dq_tile, dq, mask=exists[:, None])

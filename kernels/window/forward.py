@@ -11,10 +11,10 @@ from tfcost_kernels.flash.forward import head_start
 from tfcost_kernels.window.ranges import (
     class_keys,
     class_rows,
-    row_pointers,
     sees,
     split_tiles,
     tile_start,
+    token_offsets,
     visible_keys,
 )
 
@@ -22,18 +22,19 @@ from tfcost_kernels.window.ranges import (
 @triton.jit
 def _attend(
     acc, row_max, row_sum, q, k_head, v_head, stride_kn, stride_vn, position, tiles, keys, w, g, scale_log2,
-    D: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, MASKED: tl.constexpr,
+    D: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr, LAYOUT: tl.constexpr,
+    MASKED: tl.constexpr,
 ):  # fmt: skip
     """Online softmax over the masked or over the unmasked tiles; `keys` is (start, step, high, m) of the class."""
     key_start, step, high, m = keys
     width = tl.arange(0, D)
     column = tl.arange(0, BN)
-    for number in range(0, tiles[4] if MASKED else tiles[3]):
+    for number in range(tiles[4] if MASKED else tiles[3]):
         first = tile_start(number, tiles, BN, PATTERN, MASKED)
         start = key_start + step * first
-        k_rows = row_pointers(k_head, stride_kn, start, step, column, m, MASKED)
-        v_rows = row_pointers(v_head, stride_vn, start, step, column, m, MASKED)
-        k = tl.load(k_rows[None, :] + width[:, None])  # [D, BN]
+        offset = token_offsets(column, start, step, m, LAYOUT, MASKED)
+        start = tl.cast(start, tl.int64)
+        k = tl.load(k_head + start * stride_kn + (width[:, None] + offset[None, :] * stride_kn))  # [D, BN]
         scores = tl.dot(q, k, input_precision="ieee")  # [BM, BN]
         if MASKED:
             key = first + column
@@ -48,7 +49,7 @@ def _attend(
         decay = tl.exp2(row_max - shift)
         row_sum = row_sum * decay + tl.sum(p, 1)
         acc = acc * decay[:, None]
-        v = tl.load(v_rows[:, None] + width[None, :])  # [BN, D]
+        v = tl.load(v_head + start * stride_vn + (offset[:, None] * stride_vn + width[None, :]))  # [BN, D]
         acc = tl.dot(p.to(v.dtype), v, acc, input_precision="ieee")
         row_max = new_max
     return acc, row_max, row_sum
@@ -59,7 +60,7 @@ def forward_kernel(
     q_ptr, k_ptr, v_ptr, o_ptr, part_ptr, lse_ptr,
     stride_qb, stride_qh, stride_qn, stride_kb, stride_kh, stride_kn,
     stride_vb, stride_vh, stride_vn, stride_ob, stride_oh, stride_on,
-    heads, group, n, m, shift, period, lead, key_start, most, sure, tail, w, g, scale_log2,
+    heads, group, n, m, shift, period, lead, key_start, least, tail, w, g, scale_log2,
     D: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, CAUSAL: tl.constexpr, PATTERN: tl.constexpr,
     LAYOUT: tl.constexpr, CARRY: tl.constexpr, SAVE_LSE: tl.constexpr,
 ):  # fmt: skip
@@ -70,14 +71,8 @@ def forward_kernel(
     index = tl.program_id(0)
     batch = tl.program_id(1) // heads
     head = tl.program_id(1) % heads
-    key_start, end, high, sure, most = class_keys(index, m, period, key_start, most, sure, tail, LAYOUT)
+    step, key_start, end, high, sure, most = class_keys(index, m, period, key_start, least, tail, LAYOUT)
     row_start, row_low, _ = class_rows(index, period, lead, LAYOUT)
-    step = 1
-    if LAYOUT == "residues":
-        step = period
-        # Rows of one tile may lie far apart.
-        stride_qn, stride_on = tl.cast(stride_qn, tl.int64), tl.cast(stride_on, tl.int64)
-        stride_kn, stride_vn = tl.cast(stride_kn, tl.int64), tl.cast(stride_vn, tl.int64)
     k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
     v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
 
@@ -87,16 +82,16 @@ def forward_kernel(
     row = first + local
     exists = (row >= row_low) & (row < end - shift)
     start = row_start + step * first
-    q_rows = row_pointers(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, start, step, local, n, False)
-    o_rows = row_pointers(head_start(o_ptr, batch, head, stride_ob, stride_oh), stride_on, start, step, local, n, False)
-    q = tl.load(q_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)  # [BM, D]
-    if CARRY or SAVE_LSE:
-        lse_rows = row_pointers(lse_ptr + tl.cast(tl.program_id(1), tl.int64) * n, 1, start, step, local, n, False)
+    offset = token_offsets(local, start, step, n, LAYOUT, False)
+    start = tl.cast(start, tl.int64)
+    q_tile = start * stride_qn + (offset[:, None] * stride_qn + width[None, :])
+    o_tile = start * stride_on + (offset[:, None] * stride_on + width[None, :])
+    lse_row = tl.cast(tl.program_id(1), tl.int64) * n + start + offset
+    q = tl.load(head_start(q_ptr, batch, head, stride_qb, stride_qh) + q_tile, mask=exists[:, None], other=0.0)
     if CARRY:
         part_head = head_start(part_ptr, batch, head, stride_ob, stride_oh)
-        part_rows = row_pointers(part_head, stride_on, start, step, local, n, False)
-        acc = tl.load(part_rows[:, None] + width[None, :], mask=exists[:, None], other=0.0)
-        lse = tl.load(lse_rows, mask=exists, other=float("inf"))
+        acc = tl.load(part_head + o_tile, mask=exists[:, None], other=0.0)
+        lse = tl.load(lse_ptr + lse_row, mask=exists, other=float("inf"))
         row_max = tl.where(lse == float("inf"), float("-inf"), lse)
         row_sum = tl.where(lse == float("inf"), 0.0, 1.0)
     else:
@@ -105,17 +100,17 @@ def forward_kernel(
         row_sum = tl.zeros([BM], tl.float32)
 
     low, stop, full_low, full_high = visible_keys(first + shift, w, g, sure, most, BM, CAUSAL, PATTERN)
-    reach = g if PATTERN == "global" else 0
-    tiles = split_tiles(low, stop, full_low, full_high, reach, BN)
+    tiles = split_tiles(low, stop, full_low, full_high, g if PATTERN == "global" else 0, BN)
     for masked in tl.static_range(2):
         acc, row_max, row_sum = _attend(
             acc, row_max, row_sum, q, k_head, v_head, stride_kn, stride_vn, row + shift, tiles,
-            (key_start, step, high, m), w, g, scale_log2, D, BN, CAUSAL, PATTERN, masked == 1,
+            (key_start, step, high, m), w, g, scale_log2, D, BN, CAUSAL, PATTERN, LAYOUT, masked == 1,
         )  # fmt: skip
 
     empty = row_sum == 0.0
     row_sum = tl.where(empty, 1.0, row_sum)
-    o = acc / row_sum[:, None]
-    tl.store(o_rows[:, None] + width[None, :], o.to(o_ptr.dtype.element_ty), mask=exists[:, None])
+    o = (acc / row_sum[:, None]).to(o_ptr.dtype.element_ty)
+    tl.store(head_start(o_ptr, batch, head, stride_ob, stride_oh) + o_tile, o, mask=exists[:, None])
     if SAVE_LSE:
-        tl.store(lse_rows, tl.where(empty, float("inf"), row_max + tl.log2(row_sum)), mask=exists)
+        lse = tl.where(empty, float("inf"), row_max + tl.log2(row_sum))
+        tl.store(lse_ptr + lse_row, lse, mask=exists)

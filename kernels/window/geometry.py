@@ -25,15 +25,15 @@ class Pass(NamedTuple):
 class Geometry(NamedTuple):
     """How many classes there are, their greatest number of rows and of keys, and the kernels' integers.
 
-    `numbers` is (shift, period, lead, key_start, most, sure, tail): row s of a class stands at its key s + shift; class
-    0 starts at row -lead and key `key_start`; a class has `sure` to `most` keys. `tail` is how many classes have `most`
-    (residues) or the length of the last class (blocks).
+    `numbers` is (shift, period, lead, key_start, least, tail): row s of a class stands at its key s + shift; class
+    0 starts at row -lead and key `key_start`; every residue class has `least` keys, and the first `tail` of them one
+    more. For blocks, `tail` is the length of the last one.
     """
 
     classes: int
     rows: int
     keys: int
-    numbers: tuple[int, int, int, int, int, int, int]
+    numbers: tuple[int, int, int, int, int, int]
 
 
 def geometry(one: Pass, n: int, m: int, *, by_keys: bool = False) -> Geometry:
@@ -43,12 +43,11 @@ def geometry(one: Pass, n: int, m: int, *, by_keys: bool = False) -> Geometry:
     """
     offset, period = m - n, one.period
     if one.layout == "rows":
-        return Geometry(1, n, m, (offset, 1, 0, 0, m, m, 0))
+        return Geometry(1, n, m, (offset, 1, 0, 0, m, 0))
     if one.layout == "residues":
-        shift, most, sure = offset // period, -(-m // period), m // period
-        lead = offset - shift * period
-        return Geometry(period, most - shift, most, (shift, period, lead, 0, most, sure, m - sure * period))
+        shift, least, most = offset // period, m // period, -(-m // period)
+        numbers = (shift, period, offset - shift * period, 0, least, m - least * period)
+        return Geometry(period, most - shift, most, numbers)
     first, stop = 0 if by_keys else offset // period, -(-m // period)
-    tail = m - (stop - 1) * period
-    numbers = (0, period, offset - first * period, first * period, period, period, tail)
+    numbers = (0, period, offset - first * period, first * period, period, m - (stop - 1) * period)
     return Geometry(stop - first, period, period, numbers)

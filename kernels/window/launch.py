@@ -43,7 +43,7 @@ def launch_forward(
 def launch_dk_dv(
     q: Tensor, k: Tensor, v: Tensor, do: Tensor, lse: Tensor, delta: Tensor, passes: tuple[Pass, ...], tile: Tile
 ) -> tuple[Tensor, Tensor]:
-    """dK and dV, shaped and typed like k and v."""
+    """Gradients dK and dV, shaped and typed like k and v."""
     (b, h_kv, m, d_h), n = k.shape, q.shape[2]
     dk = dv = None
     for one in passes:
@@ -64,7 +64,7 @@ def launch_dk_dv(
 def launch_dq(
     q: Tensor, k: Tensor, v: Tensor, do: Tensor, lse: Tensor, delta: Tensor, passes: tuple[Pass, ...], tile: Tile
 ) -> Tensor:
-    """dQ, shaped and typed like q."""
+    """Gradient dQ, shaped and typed like q."""
     (b, h, n, d_h), m = q.shape, k.shape[2]
     dq = None
     for one in passes:

@@ -9,14 +9,18 @@ import triton.language as tl
 
 
 @triton.jit
-def class_keys(index, m, period, key_start, most, sure, tail, LAYOUT: tl.constexpr):
-    """(start, end, high, sure, most): key t of the class is key start + step*t and exists for 0 <= t < high.
+def class_keys(index, m, period, key_start, least, tail, LAYOUT: tl.constexpr):
+    """(step, start, end, high, sure, most): key t of the class is key start + step*t and exists for 0 <= t < high.
 
-    `step` is `period` for residues and 1 otherwise. Every class has the keys below `sure`, none has `most` or above.
-    The class itself goes on to `end`: a block before the first key has no keys, but may have queries.
+    Every class has the keys below `sure`, none has `most` or above. The class itself goes on to `end`: a block before
+    the first key has no keys, but may have queries.
     """
+    step = 1
     if LAYOUT == "residues":
+        step = period
         start = index
+        sure = least
+        most = least + tl.minimum(tail, 1)
         end = sure + tl.where(index < tail, 1, 0)
         high = end
     elif LAYOUT == "blocks":
@@ -31,7 +35,7 @@ def class_keys(index, m, period, key_start, most, sure, tail, LAYOUT: tl.constex
         high = m
         sure = m
         most = m
-    return start, end, high, sure, most
+    return step, start, end, high, sure, most
 
 
 @triton.jit
@@ -132,7 +136,7 @@ def split_tiles(low, stop, full_low, full_high, reach, TILE: tl.constexpr):
     begin = low // TILE
     end = tl.cdiv(tl.maximum(stop, low), TILE)
     full_begin = tl.minimum(tl.maximum(tl.cdiv(tl.maximum(full_low, 0), TILE), begin), end)
-    full_end = tl.minimum(tl.maximum(full_high, 0) // TILE, end)
+    full_end = tl.maximum(full_high, 0) // TILE
     inner = tl.maximum(full_end - full_begin, 0)
     extras = tl.minimum(tl.cdiv(reach, TILE), begin)
     return extras, begin, full_begin - begin, inner, end - begin - inner + extras
@@ -177,9 +181,14 @@ def sees(position, key, w, g, CAUSAL: tl.constexpr, PATTERN: tl.constexpr):
 
 
 @triton.jit
-def row_pointers(head, stride, start, step, local, tokens, CLAMPED: tl.constexpr):
-    """The addresses of the tensor's rows start + step*local. CLAMPED: of row 0 or the last one where there is none."""
+def token_offsets(local, start, step, tokens, LAYOUT: tl.constexpr, CLAMPED: tl.constexpr):
+    """How far behind `start` in the tensor the rows or keys `local` of a tile are. 64-bit where they may lie far apart.
+
+    CLAMPED: what is outside of the tensor becomes its first or last token.
+    """
     offset = step * local
     if CLAMPED:
         offset = tl.minimum(tl.maximum(offset, -start), tokens - 1 - start)
-    return head + tl.cast(start, tl.int64) * stride + offset * stride
+    if LAYOUT == "residues":
+        offset = tl.cast(offset, tl.int64)
+    return offset

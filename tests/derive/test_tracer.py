@@ -14,6 +14,7 @@ from tfcost.derive import labels
 from tfcost.derive.errors import DerivationError, UnknownOperation
 from tfcost.derive.sizes import ELEMENT, size_symbol
 from tfcost.derive.trace import trace_backward
+from tfcost.steps import step
 
 Function = Callable[..., Any]
 
@@ -201,3 +202,39 @@ def test_whose_lines_operations_are_told_by(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(labels, "_INSTALLED", (f"{folder}/site-packages/",))
     assert labels.is_user_file(f"{folder}/site-packages/tfcost/techniques/ffn.py")
     assert not labels.is_user_file(f"{folder}/functools.py")
+
+
+def test_the_gradient_of_a_gather_is_added_to_its_zeros_in_place() -> None:
+    function = lambda x, y: x.gather(0, y).sin()  # noqa: E731
+    check_against_torch(function, "n,d", "n,d:index")
+    names = [record.name for record in trace_backward(subject(function, "n,d", "n,d:index"), torch.float32).records]
+    assert "aten.scatter_add_" in names
+    assert "aten.scatter_add" not in names
+
+
+class Doubled(torch.autograd.Function):
+    """2·x, in a function of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x + x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient + gradient
+
+
+def test_the_backward_pass_of_a_custom_function_belongs_to_its_own_step() -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        with step("before"):
+            x = x.exp()
+        with step("doubled"):
+            x = Doubled.apply(x)
+        with step("after"):
+            return x.sin()
+
+    kept = torch.autograd.Function.apply
+    backward = trace_backward(subject(function, "n,d"), torch.float32)
+    assert {record.label.step for record in backward.records if record.name == "aten.add"} == {"doubled"}
+    assert {record.label.step for record in backward.records} == {"after", "doubled", "before"}
+    assert torch.autograd.Function.apply == kept

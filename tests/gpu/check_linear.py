@@ -1,10 +1,9 @@
 """Linear attention on a CUDA GPU: is it right, how fast is it, and (--tune) which tiles are fastest.
 
 Run: `python tests/gpu/check_linear.py --output linear.json [--tune 128]`; `tfcost_kernels` must be importable. Prints
-compact tables, writes everything to the JSON file, exits 1 if any result is wrong. Times are medians of
-`triton.testing.do_bench` in bf16. Beside the kernels stand the chunked torch form whose cost tfcost derives (where
-`tfcost` is importable), fla's `chunk_linear_attn`, which has no feature map (where `fla` is), and torch's softmax
-attention.
+compact tables, writes everything to the JSON file, exits 1 if any result is wrong. Times are medians of `do_bench` in
+bf16. Beside the kernels stand the torch form whose cost tfcost derives (where `tfcost` is importable), fla's
+`chunk_linear_attn`, which has no feature map (where `fla` is), and torch's softmax attention.
 """
 
 import argparse
@@ -23,17 +22,9 @@ import triton
 from check_flash import largest_difference, median_ms, outputs_and_gradients, poisoned_outputs, random_inputs
 from torch import Tensor
 
-from tfcost_kernels.linear import causal_linear_attention, linear_attention, linear_decode_step
+from tfcost_kernels.linear import causal_linear_attention, launch, linear_attention, linear_decode_step
 from tfcost_kernels.linear.features import FEATURE_MAPS
-from tfcost_kernels.linear.launch import (
-    Options,
-    launch_dk,
-    launch_dq,
-    launch_dv,
-    launch_output,
-    launch_state_gradients,
-    launch_states,
-)
+from tfcost_kernels.linear.launch import Options
 from tfcost_kernels.linear.reference import linear_reference
 from tfcost_kernels.linear.tiles import CHUNKS, Tile, tiles_for
 
@@ -93,12 +84,10 @@ def check_decode() -> dict[str, Any]:
 def check() -> list[dict[str, Any]]:
     """Run and print every correctness case; only wrong ones get a line of their own."""
     results = [*map(check_case, correctness_cases()), check_decode()]
-    for case in results:
-        if not case["right"]:
-            print("WRONG", case)
-    right = sum(case["right"] for case in results)
+    wrong = [case for case in results if not case["right"]]
     worst = max(results, key=lambda case: max(case["share_of_limit"].values()))
-    print(f"correctness: {right}/{len(results)} right; closest to its limit: {worst}", flush=True)
+    print(*(f"WRONG {case}" for case in wrong), sep="\n")
+    print(f"{len(results) - len(wrong)}/{len(results)} right; closest to its limit: {worst}", flush=True)
     return results
 
 
@@ -113,27 +102,24 @@ def implementations(causal: bool) -> dict[str, Callable[..., Tensor]]:
     if causal and find_spec("fla"):
         from fla.ops.linear_attn import chunk_linear_attn
 
-        def fla(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            rows_first = (t.transpose(1, 2) for t in (q, k, v))
-            return chunk_linear_attn(*rows_first, normalize=False)[0].transpose(1, 2)
-
-        found["fla"] = fla
+        found["fla"] = lambda *qkv: chunk_linear_attn(*(t.transpose(1, 2) for t in qkv), normalize=False)[0]
     return found | {"softmax": partial(F.scaled_dot_product_attention, is_causal=causal)}
 
 
 def speed() -> list[dict[str, Any]]:
-    """Measure and print milliseconds, forward / backward."""
+    """Measure and print milliseconds, forward / backward; rows lie before heads in memory, as fla wants them."""
     rows = []
     for b, h, n, d_h in SPEED_SHAPES:
         for causal in (True, False):
-            # Rows before heads in memory, as a projection leaves them: the layout that fla takes without copies.
             q, k, v, do = (t.transpose(1, 2).contiguous().transpose(1, 2) for t in random_inputs(b, h, h, n, n, d_h))
             row: dict[str, Any] = {"shape": [b, h, n, d_h], "causal": causal}
             for name, attend in implementations(causal).items():
                 with torch.no_grad():
                     forward = median_ms(partial(attend, q, k, v))
                 leaves = [tensor.detach().requires_grad_() for tensor in (q, k, v)]
-                backward = median_ms(partial(torch.autograd.grad, attend(*leaves), leaves, do, retain_graph=True))
+                o = attend(*leaves)
+                grad = do if o.shape == do.shape else do.transpose(1, 2)  # fla returns rows before heads
+                backward = median_ms(partial(torch.autograd.grad, o, leaves, grad, retain_graph=True))
                 row[name] = {"forward_ms": forward, "backward_ms": backward}
             rows.append(row)
             times = [f"{name} {t['forward_ms']:.3f}/{t['backward_ms']:.3f}" for name, t in list(row.items())[2:]]
@@ -142,42 +128,43 @@ def speed() -> list[dict[str, Any]]:
 
 
 def tune(width: int) -> list[dict[str, Any]]:
-    """Time each kernel (with the sum over segments behind it) by candidate; print the five fastest. Causal, c = 64."""
+    """Time each kernel, causal, c = 64: the table's tile at every segment, every candidate at the table's segment."""
     q, k, v, do = random_inputs(1, 16, 16, 16384, 16384, width)
-    results: list[dict[str, Any]] = []
+    table = tiles_for(width, 2)
+    timed: list[dict[str, Any]] = []
     for segment in SEGMENTS:
-        options = Options(True, "elu+1", True, tiles_for(width, 2)._replace(segment=segment))
-        states = launch_states(k, v, options)
-        o, norm = launch_output(q, k, v, states, options, save_norm=True)
-        delta = launch_dq(q, k, v, o, do, states, norm, options)[1]
-        grads = launch_state_gradients(q, k, do, norm, delta, options)
+        options = Options(True, "elu+1", True, table._replace(segment=segment))
+        states = launch.launch_states(k, v, options)
+        o, norm = launch.launch_output(q, k, v, states, options, save_norm=True)
+        delta = launch.launch_dq(q, k, v, o, do, states, norm, options)[1]
+        grads = launch.launch_state_gradients(q, k, do, norm, delta, options)
         calls: dict[str, Callable[..., Any]] = {
-            "states": partial(launch_states, k, v),
-            "output": partial(launch_output, q, k, v, states, save_norm=True),
-            "dq": partial(launch_dq, q, k, v, o, do, states, norm),
-            "gradients": partial(launch_state_gradients, q, k, do, norm, delta),
-            "dk": partial(launch_dk, q, k, v, do, grads, norm, delta),
-            "dv": partial(launch_dv, q, k, v, do, grads, norm),
+            "states": partial(launch.launch_states, k, v),
+            "output": partial(launch.launch_output, q, k, v, states, save_norm=True),
+            "dq": partial(launch.launch_dq, q, k, v, o, do, states, norm),
+            "gradients": partial(launch.launch_state_gradients, q, k, do, norm, delta),
+            "dk": partial(launch.launch_dk, q, k, v, do, grads, norm, delta),
+            "dv": partial(launch.launch_dv, q, k, v, do, grads, norm),
         }
         for name, call in calls.items():
-            timed = []
-            for tile in (tile for tile in CANDIDATES if tile.columns <= width):
+            more = [tile for tile in CANDIDATES if tile.columns <= width] if segment == table.segment else []
+            for tile in {getattr(table, name): None, **dict.fromkeys(more)}:
                 tiles = options.tiles._replace(**{name: tile})
                 with suppress(triton.runtime.errors.OutOfResources):
-                    timed.append((median_ms(partial(call, options=options._replace(tiles=tiles))), tile))
-            results += [{"segment": segment, "kernel": name, "tile": tile, "ms": ms} for ms, tile in timed]
-            best = " | ".join(f"{'x'.join(map(str, tile))} {ms:.3f}" for ms, tile in sorted(timed)[:5])
-            print(f"{width:>3} segment {segment:>4} {name:>9} ms: {best}", flush=True)
-    return results
+                    ms = median_ms(partial(call, options=options._replace(tiles=tiles)))
+                    timed.append({"kernel": name, "segment": segment, "tile": tile, "ms": ms})
+    for name in table._fields[2:]:
+        best = sorted((row for row in timed if row["kernel"] == name), key=lambda row: row["ms"])[:6]
+        print(width, name, *(f"| {row['segment']} {'x'.join(map(str, row['tile']))} {row['ms']:.3f}" for row in best))
+    return timed
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--tune", type=int, metavar="WIDTH", help="also time candidate tiles for this head width")
     arguments = parser.parse_args()
-    report: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
-    report["triton"] = triton.__version__
+    report: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "versions": [torch.__version__, triton.__version__]}
     print(*report.values())
     stages: dict[str, Callable[[], Any]] = {"correctness": check, "speed": speed}
     if arguments.tune:

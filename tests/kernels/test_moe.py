@@ -56,11 +56,12 @@ def test_every_slot_is_in_one_tile_of_its_expert(tokens: int, k: int, count: int
     torch.manual_seed(0)
     # Experts 0 and the last get nothing where there are enough.
     chosen = torch.randint(min(1, count - 1), max(1, count - 1), (tokens, k))
-    order, starts, ends, expert, first, stop = (tensor.tolist() for tensor in plan(chosen, count, rows))
-    assert len(expert) == -(-tokens * k // rows) + count
+    order, starts, ends, expert, first, stop, (tiles,) = (tensor.tolist() for tensor in plan(chosen, count, rows))
+    assert tiles <= len(expert) == -(-tokens * k // rows) + count
     found = []
-    for tile in range(len(expert)):
-        for row in range(first[tile], min(first[tile] + rows, stop[tile])):
+    for tile in range(tiles):
+        assert 1 <= stop[tile] - first[tile] <= rows
+        for row in range(first[tile], stop[tile]):
             assert chosen.flatten()[order[row]] == expert[tile]
             assert starts[expert[tile]] <= row < ends[expert[tile]]
             found.append(order[row])

@@ -7,9 +7,10 @@ for h = 1, at the scope where it is as claimed, or at the largest scope if it is
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tfcost.analysis.answer import TIME, total
+from tfcost.analysis.answer import total
 from tfcost.analysis.model import ModelCost, compose
-from tfcost.analysis.query import Query, choose_options, default_pass, fill_sizes, offered_options
+from tfcost.analysis.query import Query, choose_options, default_pass, default_scope, fill_sizes, offered_options
+from tfcost.analysis.ratios import CLAIMED, Change, change
 from tfcost.analysis.shown import class_of
 from tfcost.analysis.theta import Theta
 from tfcost.book import Book, Claim, TechniqueRecord
@@ -20,7 +21,6 @@ from tfcost.formula import Formula
 
 _SCOPES = ("layer", "block", "core")
 _WHERE = ("", "n >= d")
-_QUANTITIES = {"time": TIME, "space": ("peak_bytes",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class CheckedClaim:
 
     `agrees`: the claim is the derived class for one head, where `where` holds ("": everywhere).
     Where the head width is fixed there is no single head of width d; heads of that width stand in for it.
+    A claim about a ratio has no classes but a `change`; it agrees if that is as claimed at the sizes asked for.
     """
 
     claim: Claim
@@ -38,28 +39,38 @@ class CheckedClaim:
     one_head: Theta | None
     agrees: bool
     where: str = ""
+    change: Change | None = None
 
     @property
     def verdict(self) -> str:
-        """ "holds", "holds for …", or "does not hold" and what does."""
+        """In words: holds, holds for what, or does not hold and what does."""
         if self.agrees:
             one_head = self.claimed and self.derived and self.claimed.text != self.derived.text and not self.where
             conditions = [*(["one head"] if one_head else []), *([self.where] if self.where else [])]
             return f"holds for {' and '.join(conditions)}" if conditions else "holds"
+        if self.change:
+            return f"does not hold: {self.change.text}" + (f"; it does for {self.where}" if self.where else "")
         return f"does not hold: {self.derived.pretty() if self.derived else 'there is no such cost'}"
 
 
 def default_query(record: TechniqueRecord) -> Query:
     """The technique as it is by default, in half precision."""
-    scope = record.costs[0].scope
+    scope = default_scope(record)
     options = choose_options(offered_options(record, scope), {}, record.technique)
-    return Query(record.technique, scope, default_pass(record), "bfloat16", options, fill_sizes({}, record.defaults))
+    sizes = fill_sizes({}, record.defaults)
+    return Query(record.technique, scope, default_pass(record, scope), "bfloat16", options, sizes)
 
 
 def check_claims(query: Query, book: Book) -> tuple[CheckedClaim, ...]:
     """The claims about the technique of `query`, each checked at every scope that the query has a cost at."""
     costs = list(_costs(query, book))
-    return tuple(_checked(claim, costs, query.values) for claim in book.record(query.technique).claims if costs)
+    found = []
+    for claim in book.record(query.technique).claims:
+        if claim.ratio is None and costs:
+            found.append(_checked(claim, costs, query.values))
+        elif (ratio := change(claim, query, book)) is not None:
+            found.append(CheckedClaim(claim, ratio[0], None, None, None, ratio[1].agrees, ratio[1].where, ratio[1]))
+    return tuple(found)
 
 
 def check_by_default(record: TechniqueRecord, book: Book) -> tuple[CheckedClaim, ...]:
@@ -104,7 +115,7 @@ def _formulas(claim: Claim, cost: Cost) -> Mapping[str, Formula]:
 def _at(
     claim: Claim, scope: str, formulas: Mapping[str, Formula], values: Mapping[str, int], fixed: Mapping[str, int]
 ) -> CheckedClaim:
-    names = _QUANTITIES.get(claim.quantity, (claim.quantity,))
+    names = CLAIMED.get(claim.quantity, (claim.quantity,))
     parts = [formulas[name] for name in names if name in formulas]
     if not parts:
         return CheckedClaim(claim, scope, class_of(claim.formula, values, {}), None, None, agrees=False)

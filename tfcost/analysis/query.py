@@ -86,9 +86,14 @@ def _widths(given: Mapping[str, int]) -> _Widths:
     return _Widths(h or d // d_h, d, d_h)
 
 
-def default_pass(record: TechniqueRecord) -> str:
-    """The forward pass, or the first that a technique has (a decode step)."""
-    passes = dict.fromkeys(cost.pass_ for cost in record.costs)
+def default_scope(record: TechniqueRecord) -> str:
+    """The scope that a technique is first derived at."""
+    return record.costs[0].scope
+
+
+def default_pass(record: TechniqueRecord, scope: str) -> str:
+    """The forward pass, or the first that a technique has at `scope` (a decode step)."""
+    passes = dict.fromkeys(cost.pass_ for cost in record.costs if cost.scope == scope)
     return "forward" if "forward" in passes or not passes else next(iter(passes))
 
 
@@ -142,10 +147,15 @@ def check_used(given: Collection[str], texts: Collection[str], queries: Sequence
 
 
 def broken_assumptions(cost: Cost, values: Mapping[str, int]) -> list[str]:
-    """The divisibility conditions of `cost` ("c divides n") that do not hold at `values`, told with the values."""
+    """The divisibility conditions of `cost` ("c divides n", "64 divides n") that do not hold at `values`, told with the
+    values.
+    """
     broken = []
     for assumption in cost.assumptions:
         match = _DIVIDES.match(assumption)
-        if match and match[1] in values and match[2] in values and values[match[2]] % values[match[1]]:
-            broken.append(f"{match[2]} = {values[match[2]]} is not a multiple of {match[1]} = {values[match[1]]}")
+        if match and match[2] in values and (match[1] in values or match[1].isdigit()):
+            divisor = values.get(match[1]) or int(match[1])
+            if values[match[2]] % divisor:
+                named = f"{match[1]} = {divisor}" if match[1] in values else match[1]
+                broken.append(f"{match[2]} = {values[match[2]]} is not a multiple of {named}")
     return broken

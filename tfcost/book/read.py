@@ -50,12 +50,17 @@ def _option(entry: Field) -> Option:
 
 
 def _claim(entry: Field, formula: ReadFormula) -> Claim:
+    ratio = tuple(formula(bound) for bound in entry.get("ratio", []).elements())
+    if len(ratio) not in (0, 2):
+        raise entry.error("a ratio is two numbers, the least and the greatest")
     return Claim(
         section=entry.at("section").text(),
         quantity=entry.at("quantity").text(),
         formula=formula(entry.at("formula")),
         quote=entry.at("quote").text(),
         step=entry.get("step", "").text(),
+        ratio=(ratio[0], ratio[1]) if ratio else None,
+        against={name: value.choice() for name, value in entry.get("against", {}).items()},
     )
 
 

@@ -24,6 +24,9 @@ class Option:
 class Claim:
     """What the source document says: the class `formula` of a `quantity` ("time", "space"), its section, its words,
     and the `step` it speaks of ("": the whole).
+
+    With a `ratio` it says how many times what it is with the options `against` the quantity of a training step is: at
+    least the first and at most the second number. `formula` is then the class of that multiple.
     """
 
     section: str
@@ -31,6 +34,8 @@ class Claim:
     formula: Formula
     quote: str
     step: str = ""
+    ratio: tuple[Formula, Formula] | None = None
+    against: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,12 +48,14 @@ def _option(option: Option) -> dict[str, Any]:
 
 
 def _claim(claim: Claim) -> dict[str, Any]:
+    ratio = {"ratio": [bound.text for bound in claim.ratio], "against": _sorted(claim.against)} if claim.ratio else {}
     return {
         "section": claim.section,
         "quantity": claim.quantity,
         "formula": claim.formula.text,
         "quote": claim.quote,
         "step": claim.step,
+        **ratio,
     }
 
 

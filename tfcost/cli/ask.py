@@ -21,7 +21,7 @@ from tfcost.symbols import SYMBOLS
 
 DEFAULT_DEVICE = "h100-sxm"
 _MODEL_SIZES = ("n", "b", "d", "h", "h_kv", "d_h", "L", "f", "c", "V")
-_SCOPES = ("core", "layer", "block", "part")
+_SCOPES = ("core", "layer", "block", "part", "stack")
 _SHOWN_TOGETHER = ("core", "layer")
 
 
@@ -35,7 +35,7 @@ def queries(techniques: Sequence[str], question: Question, book: Book, scope: st
         Query(
             technique,
             scope,
-            question.pass_ or default_pass(book.record(technique)),
+            question.pass_ or default_pass(book.record(technique), scope),
             full_dtype(question.dtype or "bfloat16"),
             choose_options(offered_options(book.record(technique), scope), texts, technique),
             fill_sizes(given, book.record(technique).defaults),

@@ -36,10 +36,12 @@ def explain(
 def _technique(book: "Book", technique: str, question: Question, destination: Destination) -> "Report":
     from tfcost.analysis.answer import answer
     from tfcost.analysis.claims import check_claims
+    from tfcost.analysis.query import default_scope
     from tfcost.cli.ask import common_scopes, queries, warn_about
     from tfcost.report.explain import explain_report
 
-    scope = common_scopes([technique], question, book)[0]
+    asked = question.scope is not None
+    scope = common_scopes([technique], question, book)[0] if asked else default_scope(book.record(technique))
     (query,) = queries([technique], question, book, scope)
     warn_about(query, book, list(question.options()), destination.quiet)
     record, claims = book.record(technique), check_claims(query, book)

@@ -35,7 +35,7 @@ class Question:
         str | None, typer.Option("--device", metavar="NAME", help="The device that times are predicted for.")
     ] = None
     scope: Annotated[
-        str | None, typer.Option("--scope", metavar="SCOPE", help="core, layer or block: show this one only.")
+        str | None, typer.Option("--scope", metavar="SCOPE", help="core, layer, block or stack: show this one only.")
     ] = None
     option: Annotated[
         list[str], typer.Option("--option", metavar="NAME=VALUE", help="A technique's own option: feature_map=relu.")

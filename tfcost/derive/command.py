@@ -112,6 +112,7 @@ def _variants(name: str) -> list[Variant]:
 
 
 def _record(technique: Technique, costs: list[Cost]) -> TechniqueRecord:
+    costs = [*(technique.composed(costs) if technique.composed else ()), *costs]
     return TechniqueRecord(
         technique=technique.name, title=technique.title, section=technique.section,
         implementation=technique.implementation, summary=technique.summary, options=technique.options,

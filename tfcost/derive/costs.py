@@ -14,11 +14,13 @@ import torch
 
 from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
 from tfcost.derive.loops import repeated
+from tfcost.derive.means import Meanings, check_linear, uses
 from tfcost.derive.memory import undominated
 from tfcost.derive.pairs import count_pairs
 from tfcost.derive.sampled import traced_or_sampled
 from tfcost.derive.sizes import ELEMENT, size_symbol
 from tfcost.derive.subject import Subject
+from tfcost.derive.substitute import OPAQUE, substituted
 from tfcost.derive.technique import Technique, Variant
 from tfcost.derive.tiled import tiled_costs
 from tfcost.derive.trace import PassTrace, trace_backward, trace_forward, trace_part
@@ -33,12 +35,14 @@ _WIDTHS: tuple[tuple[str, ...], ...] = (("bfloat16", "float16"), ("float32",))
 class _Terms:
     """Rewrites traced expressions: the element width becomes a number, auxiliary sizes the table's symbols."""
 
-    replacements: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    replacements: tuple[tuple[sp.Expr, sp.Expr], ...]
+    declared: Meanings = ()
 
     def rewrite(self, expression: sp.Expr) -> sp.Expr:
-        for symbol, meaning in self.replacements:
-            expression = expression.xreplace({symbol: meaning})
-        return sp.expand(expression)
+        for symbol, meaning in (*self.declared, *self.replacements):
+            if expression.has(symbol):
+                expression = substituted(expression, {symbol: meaning})
+        return expression if expression.has(*OPAQUE) else sp.expand(expression)
 
     def formula(self, expression: sp.Expr) -> Formula:
         return Formula.of(self.rewrite(expression))
@@ -68,12 +72,14 @@ def derive_variant(technique: Technique, variant: Variant, device: str = "cuda")
 def _trace(variant: Variant, dtype: torch.dtype, device: str) -> dict[str, PassTrace]:
     forward = partial(trace_forward, dtype=dtype, device=device)
     backward = partial(trace_backward, dtype=dtype, device=device)
-    traces = {"forward": traced_or_sampled(variant.subject, forward)}
+    traces: dict[str, PassTrace] = {}
+    if variant.part and variant.backward:
+        traces["forward"], traces["backward"] = trace_part(variant.subject, dtype, device)
+    if not variant.training:
+        traces["forward"] = traced_or_sampled(variant.subject, forward)
     if variant.repeat is not None:
         traces["forward"] = repeated(traces["forward"], variant.repeat)
-    if variant.part and variant.backward:
-        traces["backward"] = trace_part(variant.subject, dtype, device)
-    elif variant.backward:
+    if variant.backward and not variant.part:
         traces["backward"] = traced_or_sampled(variant.subject, backward)
     if variant.reference is not None:
         traces |= _reference_traces(variant.reference, variant.backward)
@@ -99,7 +105,10 @@ def _costs(
 ) -> Iterator[Cost]:
     width = sp.Integer(getattr(torch, dtypes[0]).itemsize)
     meanings = ((size_symbol(name), Formula(text).sympy) for name, text in variant.substitutions)
-    terms = _Terms(((ELEMENT, width), *meanings))
+    # A reference may keep as symbols what the variant fixes.
+    fixed = ((size_symbol(name), sp.Integer(value)) for name, value in variant.subject.fixed.items())
+    declared = tuple((Formula(text).sympy, Formula(mean).sympy) for text, mean in variant.declared)
+    terms = _Terms(((ELEMENT, width), *meanings, *fixed), declared)
     for pass_ in ("forward", "backward"):
         if pass_ in traces:
             yield _cost(technique, variant, traces, pass_, dtypes, terms)
@@ -111,6 +120,7 @@ def _cost(
 ) -> Cost:  # fmt: skip
     trace = traces[pass_]
     ideal = traces.get(f"reference {pass_}", trace)
+    check_linear((getattr(record, name) for record in trace.records for name in AMOUNTS), terms.declared)
     quantities = _quantities(trace, ideal, variant, terms)
     operations = _operations(trace.records, terms)
     symbols = sorted({name for quantity in quantities.values() for name in quantity.exact.symbols})
@@ -143,14 +153,15 @@ def _quantities(trace: PassTrace, ideal: PassTrace, variant: Variant, terms: _Te
     how = trace.provenance
     counted = "interpolated" if how == "interpolated" else "traced"
 
-    def total(get: Callable[[Record], sp.Expr]) -> Formula:
-        return terms.formula(sp.Add(*(get(record) for record in trace.records)))
+    def total(get: Callable[[Record], sp.Expr]) -> Quantity:
+        amount = sp.Add(*(get(record) for record in trace.records))
+        return Quantity(terms.formula(amount), "declared" if uses(amount, terms.declared) else how)
 
     found = {
         "algorithmic_flops": Quantity(_algorithmic_flops(ideal, variant, terms), "summed" if variant.mask else how),
-        "matmul_flops": Quantity(total(lambda record: record.matmul_flops), how),
-        "scalar_flops": Quantity(total(lambda record: record.scalar_flops), how),
-        "issued_bytes": Quantity(total(lambda record: record.read_bytes + record.write_bytes), how),
+        "matmul_flops": total(lambda record: record.matmul_flops),
+        "scalar_flops": total(lambda record: record.scalar_flops),
+        "issued_bytes": total(lambda record: record.read_bytes + record.write_bytes),
         "unique_bytes": Quantity(terms.formula(trace.unique_bytes), counted),
         "peak_bytes": Quantity(Formula.of(terms.peak(trace.peak)), counted),
     }

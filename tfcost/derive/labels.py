@@ -19,6 +19,9 @@ from torch.utils._pytree import tree_leaves
 from tfcost.derive.indexing import index_as_for_real
 from tfcost.steps import current_step
 
+RECOMPUTED = " (recomputed)"
+"""Ends the name of a step that a backward pass does again."""
+
 _KEY = "tfcost"
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DERIVE = os.path.dirname(__file__) + os.sep
@@ -67,7 +70,7 @@ def current_label() -> Label:
     if frame is not None:
         name = current_step()
         if node is not None and name:
-            name = f"{name} (recomputed)" if inherited is not None else name
+            name = f"{name}{RECOMPUTED}" if inherited is not None else name
         return Label(name or (inherited.step if inherited else ""), *frame)
     if inherited is not None:
         return inherited
@@ -99,16 +102,37 @@ def _user_frame() -> tuple[str, int] | None:
 
 
 class NodeLabels(TorchFunctionMode):
-    """Leaves the current label on every autograd node that a torch function makes."""
+    """Leaves the current label on every autograd node that a torch function makes, or a custom autograd function."""
+
+    def __enter__(self) -> "NodeLabels":
+        self._apply = torch.autograd.Function.__dict__["apply"]
+
+        def apply(function: Any, *args: Any, **kwargs: Any) -> Any:
+            result = self._apply.__get__(None, function)(*args, **kwargs)
+            if in_user_code():
+                _label_results(result)
+            return result
+
+        torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment, method-assign]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        torch.autograd.Function.apply = self._apply  # type: ignore[method-assign]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.Tensor.__getitem__:
             func = index_as_for_real
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor) and leaf.grad_fn is not None:
-                _label_new_nodes(leaf.grad_fn)
+        _label_results(result)
         return result
+
+
+def _label_results(result: Any) -> None:
+    for leaf in tree_leaves(result):
+        if isinstance(leaf, torch.Tensor) and leaf.grad_fn is not None:
+            _label_new_nodes(leaf.grad_fn)
 
 
 def _label_new_nodes(node: Any) -> None:

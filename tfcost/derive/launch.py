@@ -4,6 +4,7 @@ While `intercept_launches` is active no kernel runs. Each launch becomes records
 the kernel and kind of work, so that a torch launcher and its kernels are one cost.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import sympy as sp
 import torch
 
 from tfcost.derive.errors import DerivationError
-from tfcost.derive.labels import Label, current_label
+from tfcost.derive.labels import Label, current_label, shown_path
 from tfcost.derive.tracer import Record, Tracer
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _POINTEES = {
     torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16", torch.int64: "i64",
     torch.int32: "i32", torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8", torch.bool: "i1",
 }  # fmt: skip
+_SOURCE = re.compile(r"[^\s:]+\.py(?=:\d)")
 _AMOUNT_OF = {"dot": "matmul_flops", "scalar": "scalar_flops", "load": "read_bytes", "store": "write_bytes"}
 
 
@@ -83,7 +85,7 @@ def _file_launch(tracer: Tracer, kernel: Any, args: tuple[Any, ...], grid: Any, 
     tracer.memory.sweep()
     tracer.memory.note()
     for note in cost.notes:
-        tracer.note(note)
+        tracer.note(_SOURCE.sub(lambda path: shown_path(path[0]), note))
     tracer.sram_bytes += map(sp.Integer, cost.live_bytes)
     number = sum(record.launch != "" and record.launches > 0 for record in tracer.records)
     for record in _records(f"{cost.kernel}#{number}", label.step or cost.kernel, cost.events):
@@ -110,7 +112,7 @@ def _kernel_cost(
 
 def _bind(tracer: Tracer, kernel: Any, values: Mapping[str, Any], label: Label) -> _Bound:
     """Numbers equal to 1 and None become constants, as in a real launch."""
-    from tfcost.derive.ttir.arguments import Pointer
+    from tfcost.derive.ttir.arguments import Contents, Pointer
 
     bound = _Bound({}, {}, {}, {})
     for parameter in kernel.params:
@@ -126,7 +128,9 @@ def _bind(tracer: Tracer, kernel: Any, values: Mapping[str, Any], label: Label) 
         elif isinstance(value, torch.Tensor):
             if value.dtype not in _POINTEES:
                 raise DerivationError(f"{label.location}: {kernel.fn.__name__}: '{name}' points to {value.dtype}")
-            bound.signature[name], bound.arguments[name] = f"*{_POINTEES[value.dtype]}", Pointer()
+            contents = tracer.declared(value)
+            bound.signature[name] = f"*{_POINTEES[value.dtype]}"
+            bound.arguments[name] = Pointer(Contents(*contents) if contents else None)
             bound.tensors[name] = value
         elif isinstance(value, int | torch.SymInt):
             bound.signature[name], bound.arguments[name] = "i32", tracer.sizes.expr(value)

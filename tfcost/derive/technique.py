@@ -3,11 +3,12 @@
 A technique says what is computed; nothing here holds a cost.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tfcost.book.record import Claim, Option
+from tfcost.cost import Cost
 from tfcost.derive.loops import Repeat
 from tfcost.derive.subject import Subject
 
@@ -34,7 +35,11 @@ class Variant:
     """One way to run a technique, derived as a whole.
 
     `substitutions` express the subject's auxiliary sizes in the symbols of the table, in the order given (r = h/h_kv);
+    `declared` says what numbers of loaded data stand for (`tfcost.declared`), in the order given: an expression that
+    holds them, and its mean over all places where it is read.
     `reference` is the subject that says what the mathematics asks for (None: the subject itself).
+    `part` names a link of a chain: input and output live only as long as somebody needs them; with `training` its
+    forward pass is that of a training step, else the one without gradients.
     `forward` names the pass that is not a backward one ("decode"); `repeat` runs it again and again.
     `tiled` computes one head with the tile of its kernel given by the sizes B_M and B_N (None: there is no tile).
     """
@@ -52,12 +57,14 @@ class Variant:
     forward: str = "forward"
     repeat: Repeat | None = None
     tiled: Subject | None = None
+    declared: tuple[tuple[str, str], ...] = ()
+    training: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Technique:
     """A technique: what `tfcost techniques` lists and `tfcost derive` derives. `defaults` are values for symbols of its
-    own (chunk length).
+    own (chunk length); `composed` makes costs of a whole out of those of all variants.
     """
 
     name: str
@@ -69,3 +76,4 @@ class Technique:
     options: Mapping[str, Option] = field(default_factory=dict)
     defaults: Mapping[str, int] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    composed: Callable[[Sequence[Cost]], Iterable[Cost]] | None = None

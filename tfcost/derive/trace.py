@@ -14,6 +14,7 @@ from typing import Any
 import sympy as sp
 import torch
 
+from tfcost.declared import listening
 from tfcost.derive.errors import DerivationError
 from tfcost.derive.harness import run_forward, run_held, run_released, tensors_in
 from tfcost.derive.labels import NodeLabels, is_user_file, shown_path
@@ -59,6 +60,7 @@ def _environment(subject: Subject, dtype: torch.dtype, device: str) -> Iterator[
         stack.enter_context(tracer)
         stack.enter_context(NodeLabels())
         stack.enter_context(intercept_launches(tracer))
+        stack.enter_context(listening(tracer.declare))
         try:
             yield sizes, tracer
         except UserError:
@@ -119,15 +121,17 @@ def trace_backward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -
         return _finish(subject, arguments, tracer, saved_bytes=saved[0])
 
 
-def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> PassTrace:
-    """Backward of one part of a chain, whose input `x` (if it has one) and output nobody else holds.
+def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tuple[PassTrace, PassTrace]:
+    """Forward (as in training) and backward of one part of a chain, whose input `x` (if it has one) and output nobody
+    else holds.
 
-    `extra` describes the part to whoever composes a chain: the peak of each pass above what was alive when it began
-    (`forward_local_bytes`, with the input; `backward_local_bytes`, with the output's gradient), what the forward pass
-    leaves (`saved_bytes`), `input_bytes`, `output_bytes`, and what the backward pass leaves: `gradient_bytes` of its
-    parameters, and nothing else.
+    `extra` of the backward pass describes the part to whoever composes a chain: the peak of each pass above what was
+    alive when it began (`forward_local_bytes`, with the input; `backward_local_bytes`, with the output's gradient),
+    what the forward pass leaves (`saved_bytes`), `input_bytes`, `output_bytes`, and what the backward pass leaves:
+    `gradient_bytes` of its parameters, and nothing else.
     """
     levels: dict[str, tuple[sp.Expr, ...]] = {}
+    forward: list[PassTrace] = []
     first = subject.arguments.get("x")
     with _environment(subject, dtype, device) as (sizes, tracer):
         rest = Subject(subject.function, {k: v for k, v in subject.arguments.items() if k != "x"}, subject.sizes,
@@ -147,7 +151,7 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> Pa
             tracer.begin()
 
         def end_forward() -> None:
-            levels["forward_peak"] = memory.peak()
+            forward.append(_finish(subject, arguments, tracer))
             levels["after_forward"] = (memory.live(),)
 
         def begin_backward() -> None:
@@ -158,21 +162,27 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> Pa
         run_released(subject.function, make, arguments, begin_forward, end_forward, begin_backward)
         backward = _finish(subject, arguments, tracer)
         levels["end"] = (memory.live(),)
-    return _with_extra(backward, levels, base)
+    return _with_extra(forward[0], backward, levels, base)
 
 
-def _with_extra(backward: PassTrace, levels: dict[str, tuple[sp.Expr, ...]], base: sp.Expr) -> PassTrace:
+def _with_extra(
+    forward: PassTrace, backward: PassTrace, levels: dict[str, tuple[sp.Expr, ...]], base: sp.Expr
+) -> tuple[PassTrace, PassTrace]:
     """What a chain needs: everything relative to what was alive when the pass began."""
     start, after, turn, end = (levels[key][0] for key in ("start", "after_forward", "backward_start", "end"))
     extra = {
-        "forward_local_bytes": undominated(sp.expand(peak - start) for peak in levels["forward_peak"]),
+        "forward_local_bytes": undominated(sp.expand(peak - start) for peak in forward.peak),
         "backward_local_bytes": undominated(sp.expand(peak - turn) for peak in backward.peak),
         "input_bytes": (sp.expand(start - base),),
         "saved_bytes": (sp.expand(after - base),),
         "output_bytes": (sp.expand(turn - after),),
         "gradient_bytes": (sp.expand(end - base),),
     }
-    return replace(backward, saved_bytes=extra["saved_bytes"][0], extra=extra)
+    saved, given = extra["saved_bytes"][0], extra["input_bytes"][0]
+    return (
+        replace(forward, saved_bytes=saved, input_bytes=given),
+        replace(backward, saved_bytes=saved, extra=extra),
+    )
 
 
 def _finish(

@@ -18,6 +18,7 @@ from tfcost.derive.memory import Memory, undominated
 from tfcost.derive.rules import Amounts, Call, amounts_of, operation_name
 from tfcost.derive.sizes import Sizes
 from tfcost.derive.workspace import RULES
+from tfcost.formula import Formula
 
 # Ask about a tensor, compute nothing and return no tensor.
 _QUESTIONS = frozenset({"prim.device", "prim.layout", "aten.sym_size", "aten.sym_numel", "aten.sym_stride",
@@ -82,6 +83,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._given: set[int] = set()
         self._touched: dict[tuple[str, int], _Touched] = {}
         self._notes: list[str] = []
+        self._declared: dict[int, tuple[sp.Expr, sp.Expr | None]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -93,6 +95,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise DerivationError(f"{current_label().location}: {name} reads a value that only real data has")
         if func is torch.ops.aten.add.Tensor and _engine_would_add_in_place(args):
             func, name = torch.ops.aten.add_.Tensor, "aten.add_"
+        if func is torch.ops.aten.scatter_add.default and _engine_asks():
+            # Gather's gradient: only on tensor subclasses, as fake tensors are, does autograd copy the zeros it adds to
+            # (torch/csrc/autograd/FunctionsManual.cpp, gather's formula in ATen/native/TensorAdvancedIndexing.cpp).
+            func, name = torch.ops.aten.scatter_add_.default, "aten.scatter_add_"
         try:
             result = func(*args, **kwargs)
         except DynamicOutputShapeException as error:
@@ -128,6 +134,15 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def note(self, text: str) -> None:
         """Adds a remark on this pass."""
         self._notes.append(text)
+
+    def declare(self, tensor: torch.Tensor, value: str, at_most: Any) -> None:
+        """Keeps what the technique declares of an index tensor's elements (`tfcost.declared`)."""
+        bound = None if at_most is None else self.sizes.expr(at_most)
+        self._declared[self.memory.serial(tensor)] = Formula(value).sympy, bound
+
+    def declared(self, tensor: torch.Tensor) -> tuple[sp.Expr, sp.Expr | None] | None:
+        """The declared value of the tensor's elements and its bound; None if nothing is declared."""
+        return self._declared.get(self.memory.serial(tensor)) if self.memory.knows(tensor) else None
 
     def file(self, record: Record) -> None:
         """Files a record made elsewhere (a Triton launch)."""
@@ -218,11 +233,16 @@ def _write_bytes(call: Call, written: list[torch.Tensor], amounts: Amounts) -> s
 _SOLE_TENSOR_USES, _SOLE_STORAGE_USES = 4, 2
 
 
+def _engine_asks() -> bool:
+    """Whether autograd's engine, not a line of the traced code, asked for the operation."""
+    return torch._C._current_autograd_node() is not None and not in_user_code() and not torch.is_grad_enabled()
+
+
 def _engine_would_add_in_place(args: Any) -> bool:
     """Whether this addition is autograd summing two gradients of one tensor, which outside a dispatch mode reuses the
     first one's memory if nobody else holds it (torch/csrc/autograd/input_buffer.cpp, can_accumulate_inplace).
     """
-    if torch._C._current_autograd_node() is None or in_user_code() or torch.is_grad_enabled():
+    if not _engine_asks():
         return False
     first = args[0]
     if not isinstance(first, torch.Tensor) or not isinstance(args[1], torch.Tensor):

@@ -5,10 +5,9 @@ from typing import Any
 import tfcost
 from tfcost.analysis.claims import CheckedClaim, check_by_default
 from tfcost.book import Book, TechniqueRecord
-from tfcost.report.claims import claim_document
+from tfcost.report.claims import claim_cells, claim_document
 from tfcost.report.document import SCHEMA_VERSION
 from tfcost.report.page import Code, Page, Report, Table
-from tfcost.report.words import class_cell
 
 _COLUMNS = ("section", "technique", "the document", "stated", "derived", "derived, h = 1", "scope", "verdict")
 
@@ -36,7 +35,7 @@ def _table(checked: list[tuple[TechniqueRecord, CheckedClaim]]) -> Table:
             found.claim.section,
             Code(record.technique),
             found.claim.quote,
-            *map(class_cell, (found.claimed, found.derived, found.one_head)),
+            *claim_cells(found),
             found.scope,
             found.verdict,
         )

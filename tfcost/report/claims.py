@@ -8,7 +8,7 @@ from tfcost.analysis.io import IoBound
 from tfcost.analysis.tiling import tile_bound
 from tfcost.book import TechniqueRecord
 from tfcost.cost import TILED_MEMORY, TILED_TRAFFIC, Cost
-from tfcost.report.page import Class, Table
+from tfcost.report.page import Cell, Class, Table
 from tfcost.report.words import class_cell
 
 _CLAIM_COLUMNS = ("claim", "stated", "derived", "derived, h = 1", "scope", "agrees")
@@ -23,13 +23,26 @@ def claims_tables(claims: Sequence[CheckedClaim]) -> list[Table]:
     rows = tuple(
         (
             f"{claim.claim.section} {claim.claim.quantity} {claim.claim.step}".rstrip(),
-            *map(class_cell, (claim.claimed, claim.derived, claim.one_head)),
+            *claim_cells(claim),
             claim.scope,
-            (f"for {claim.where}" if claim.where else "yes") if claim.agrees else "no",
+            _agrees(claim),
         )
         for claim in claims
     )
     return [Table("What the source document states, and what is derived", _CLAIM_COLUMNS, rows)]
+
+
+def _agrees(claim: CheckedClaim) -> str:
+    if claim.agrees:
+        return f"for {claim.where}" if claim.where else "yes"
+    return f"only for {claim.where}" if claim.where else "no"
+
+
+def claim_cells(claim: CheckedClaim) -> tuple[Cell, Cell, Cell]:
+    """What is stated, what is derived, and what is derived for one head: classes, or changes of a ratio."""
+    if claim.change:
+        return claim.change.stated, claim.change.text, ""
+    return class_cell(claim.claimed), class_cell(claim.derived), class_cell(claim.one_head)
 
 
 def io_tables(cost: Cost) -> list[Table]:
@@ -97,4 +110,14 @@ def claim_document(claim: CheckedClaim) -> dict[str, Any]:
         "derived_one_head": claim.one_head.text if claim.one_head else None,
         "agrees": claim.agrees,
         "agrees_where": claim.where,
+        **({"ratio": _ratio_document(claim)} if claim.change else {}),
+    }
+
+
+def _ratio_document(claim: CheckedClaim) -> dict[str, Any]:
+    assert claim.change is not None
+    return {
+        "against": dict(claim.claim.against),
+        "claimed": [float(bound) for bound in claim.change.claimed],
+        "derived": float(claim.change.ratio),
     }

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tfcost.analysis.answer import Answer, Evaluated, amounts_as_quantities
+from tfcost.analysis.checkpoints import best_spacing
 from tfcost.analysis.claims import CheckedClaim
 from tfcost.analysis.tiling import tile_bound
 from tfcost.book import TechniqueRecord
 from tfcost.cost import Operation
+from tfcost.report.checkpoints import spacing_document, spacing_tables
 from tfcost.report.claims import claims_tables, explanation_document, io_document, io_tables, origin_notes
 from tfcost.report.document import answer_document, evaluated_document, header, used_symbols
 from tfcost.report.page import Amount, Cell, Code, Page, Report, Table
@@ -38,7 +40,13 @@ def _page(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedClaim
             f"{query.scope}, {query.pass_}, {query.dtype}, {options_text(answer)}",
             sizes_line(used_symbols([answer])),
         ),
-        (*_step_tables(answer, exact), _total_table(answer, exact), *io_tables(answer.cost), *claims_tables(claims)),
+        (
+            *_step_tables(answer, exact),
+            _total_table(answer, exact),
+            *io_tables(answer.cost),
+            *spacing_tables(answer, exact),
+            *claims_tables(claims),
+        ),
         tuple(origin_notes(record, answer.cost.assumptions, answer.cost.workspace)),
     )
 
@@ -48,6 +56,8 @@ def _document(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedC
     explanation = explanation_document(record, claims, answer.cost.workspace)
     if (bound := tile_bound(answer.cost)) is not None:
         explanation["io"] = io_document(bound)
+    if (spacing := best_spacing(answer.cost, answer.query.values)) is not None:
+        explanation["checkpoints"] = spacing_document(spacing)
     symbols = used_symbols([answer])
     return header("explain", answer.query.dtype, symbols) | {"results": [result], "explanation": explanation}
 

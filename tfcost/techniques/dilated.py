@@ -33,9 +33,9 @@ def _variants() -> Iterator[Variant]:
         for causal, side in ((True, "k-1"), (False, "(k-1)/2")):
             yield from attention_variants(
                 attention,
-                Setting({"w": Size("w"), "s": Size("s"), "causal": causal}, m="n", symbols=("n", "w", "s"),
-                        fixed={"d_h": width}, substitutions=(("r", "h/h_kv"), ("w", side)), strided=True,
-                        assumptions=("h_kv divides h", "m = n", *(() if causal else ("k is odd",)))),
+                Setting({"w": Size("w"), "s": Size("s"), "causal": causal}, n="t*s", m="t*s", symbols=("t", "s", "w"),
+                        fixed={"d_h": width}, substitutions=(("r", "h/h_kv"), ("w", side), ("t", "n/s")), strided=True,
+                        assumptions=("h_kv divides h", "m = n", "s divides n", *(() if causal else ("k is odd",)))),
                 {"causal": causal},
                 predicate=masks.causal_dilated if causal else masks.dilated,
                 reference=standard.attention,

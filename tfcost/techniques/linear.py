@@ -1,20 +1,26 @@
 """Linear attention: softmax replaced by a feature map φ, so that φ(Q)(φ(K)ᵀV) needs no n×m matrix.
 
 Full: one d_h×d_h state per key/value head. Causal: chunks of c queries; the state of all earlier keys serves a chunk
-as a whole, and inside the chunk a c×c triangle of scores is used (Katharopoulos et al. 2020; Hua et al. 2022).
+as a whole, and inside the chunk a c×c triangle of scores is used (Katharopoulos et al. 2020; Hua et al. 2022). Written
+out in torch here; fused, by the Triton kernels in `kernels/linear`; and step by step with a constant state (`decode`).
 """
 
 from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tfcost.derive.subject import Size
+from tfcost.derive.subject import Size, Subject
+from tfcost.derive.subject import Tensor as Given
 from tfcost.derive.technique import Claim, Option, Technique, Variant
 from tfcost.formula import Formula
 from tfcost.steps import step
-from tfcost.techniques.variants import Setting, attention_variants
+from tfcost.techniques.flash import HEAD_WIDTHS
+from tfcost.techniques.variants import HEADS, Setting, attention_variants
+from tfcost_kernels.linear import causal_linear_attention, linear_attention, linear_decode_step
 
 FEATURE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -24,6 +30,8 @@ FEATURE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
 # Keeps the normaliser away from zero: a ReLU may switch every key off.
 EPSILON = 1e-6
 _DEFAULT_MAP = "elu+1"
+# The kernels' chunk: a power of two that fits the registers.
+CHUNK = 64
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, feature_map: str = _DEFAULT_MAP) -> Tensor:
@@ -89,17 +97,41 @@ def chunked_attention(
     return out[:, :, :n]
 
 
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, feature_map: str = _DEFAULT_MAP) -> Tensor:
+    """`attention` by the Triton kernels."""
+    with step("attention kernel"):
+        o: Tensor = linear_attention(q, k, v, feature_map=feature_map)
+        return o
+
+
+def fused_causal_attention(q: Tensor, k: Tensor, v: Tensor, c: int = 64, feature_map: str = _DEFAULT_MAP) -> Tensor:
+    """`causal_attention` by the Triton kernels."""
+    with step("attention kernel"):
+        o: Tensor = causal_linear_attention(q, k, v, c, feature_map=feature_map)
+        return o
+
+
+def decode_step(
+    q: Tensor, k: Tensor, v: Tensor, state: Tensor, keys: Tensor, feature_map: str = _DEFAULT_MAP
+) -> Tensor:
+    """One token: its key and value into the state, then its output from the state. q: [b, h, 1, d_h]; k, v:
+    [b, h_kv, 1, d_h]; state: [b, h_kv, d_h, d_h]; keys: [b, h_kv, d_h], the sum of φ(k); returns [b, h, 1, d_h].
+    """
+    with step("attention kernel"):
+        o: Tensor = linear_decode_step(q, k, v, state, keys, feature_map=feature_map)
+        return o
+
+
 def _state(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Σ φ(k)vᵀ [..., d_h, d_h] and Σ φ(k) [..., d_h, 1] over the keys of the last but one dimension."""
     with step("state"):
         return k.transpose(-2, -1) @ v, k.sum(dim=-2, keepdim=True).transpose(-2, -1)
 
 
-
 def _variants() -> Iterator[Variant]:
     for name in FEATURE_MAPS:
         scopes = ("core", "layer", "block") if name == _DEFAULT_MAP else ("core", "layer")
-        options = {"causal": False, "feature_map": name}
+        options = {"causal": False, "feature_map": name, "fused": False}
         yield from attention_variants(attention, Setting({"feature_map": name}), options, scopes=scopes)
         yield from _causal(name, False, False, False, ("core",))
         yield from _causal(name, False, True, False, ("core",))
@@ -108,6 +140,7 @@ def _variants() -> Iterator[Variant]:
     yield from _causal(_DEFAULT_MAP, False, False, True, ("core",))
     yield from _causal(_DEFAULT_MAP, True, False, False, ("core", "layer"))
     yield from _causal(_DEFAULT_MAP, True, True, False, ("core", "layer"))
+    yield from _fused()
 
 
 def _causal(name: str, grouped: bool, padded: bool, earlier: bool, scopes: tuple[str, ...]) -> Iterator[Variant]:
@@ -135,8 +168,39 @@ def _causal(name: str, grouped: bool, padded: bool, earlier: bool, scopes: tuple
             "h_kv divides h, h_kv < h" if grouped else "h_kv = h",
         ),
     )
-    options = {"causal": True, "feature_map": name, "grouped": grouped, "padded": padded, "earlier_keys": earlier}
+    options = {"causal": True, "feature_map": name, "fused": False, "grouped": grouped, "padded": padded,
+               "earlier_keys": earlier}  # fmt: skip
     yield from attention_variants(chunked_attention, setting, options, scopes=scopes)
+
+
+def _fused() -> Iterator[Variant]:
+    """The kernels: any n, with heads that share keys or not, but one chunk length."""
+    for width, name in product(HEAD_WIDTHS, FEATURE_MAPS):
+        scopes = ("core", "layer") if name == _DEFAULT_MAP else ("core",)
+        common: dict[str, Any] = {"fixed": {"d_h": width}, "strided": True}
+        kinds: dict[str, Any] = {"scopes": scopes, "dtypes": ("bfloat16", "float16")}
+        yield from attention_variants(
+            fused_attention, Setting({"feature_map": name}, **common),
+            {"causal": False, "feature_map": name, "fused": True}, reference=attention, **kinds,
+        )  # fmt: skip
+        yield from attention_variants(
+            fused_causal_attention,
+            Setting({"c": CHUNK, "feature_map": name}, m="n", symbols=("n",), **common,
+                    assumptions=("h_kv divides h", "m = n", f"c = {CHUNK}")),
+            {"causal": True, "feature_map": name, "fused": True}, **kinds,
+        )  # fmt: skip
+    for width in HEAD_WIDTHS:
+        yield Variant("core", {"feature_map": _DEFAULT_MAP, "fused": True}, _step(width), (("r", "h/h_kv"),),
+                      ("h_kv divides h", "the state is kept in float32"), dtypes=("bfloat16", "float16"),
+                      backward=False, forward="decode")  # fmt: skip
+
+
+def _step(width: int) -> Subject:
+    one = Given("b,h_kv,1,d_h")
+    state = Given("b,h_kv,d_h,d_h", dtype=torch.float32)
+    arguments = {"q": Given(f"b,{HEADS},1,d_h"), "k": one, "v": one, "state": state,
+                 "keys": Given("b,h_kv,d_h", dtype=torch.float32)}  # fmt: skip
+    return Subject(decode_step, arguments, ("b", "h_kv", "r"), {"d_h": width})
 
 
 TECHNIQUE = Technique(
@@ -148,6 +212,7 @@ TECHNIQUE = Technique(
     options={
         "causal": Option((False, True), False, "queries see no later keys; computed in chunks of c"),
         "feature_map": Option(tuple(FEATURE_MAPS), _DEFAULT_MAP, "what replaces the exponential of softmax"),
+        "fused": Option((False, True), False, "computed by Triton kernels, not by torch operations"),
     },
     defaults={"c": 64},
     claims=(

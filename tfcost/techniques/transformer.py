@@ -110,7 +110,12 @@ TECHNIQUE = Technique(
     summary="Embedding, L blocks of attention and feed-forward network, head: each part derived once, L a symbol.",
     claims=(
         Claim("1.3", "time", Formula("L*n**2*d + L*n*d**2"), "total time: attention O(Ln²d + Lnd²) + FFN O(Lnd²)"),
-        Claim("1.3", "space", Formula("L*n**2 + L*d**2 + L*n*d"), "total space: attention O(L(n² + d²)) + FFN O(L(nd + d²))"),
+        Claim(
+            "1.3",
+            "space",
+            Formula("L*n**2 + L*d**2 + L*n*d"),
+            "total space: attention O(L(n² + d²)) + FFN O(L(nd + d²))",
+        ),  # fmt: skip
     ),
     variants=_variants,
 )

@@ -13,6 +13,7 @@ from torch import Tensor as TorchTensor
 
 from tfcost.derive.subject import Size, Subject, Tensor
 from tfcost.derive.technique import Mask, Variant
+from tfcost.formula import Formula
 from tfcost.techniques.layers import attention_layer, residual
 from tfcost.techniques.masks import Predicate
 
@@ -41,7 +42,8 @@ class Setting:
 
     def sizes(self, *others: str, keys: bool = True) -> tuple[str, ...]:
         """All size symbols that are not fixed; without `keys`, those of a layer, whose keys are its queries."""
-        own = [name for name in self.symbols if keys or name != "m"]
+        of_keys = Formula(self.m).symbols - Formula(self.n).symbols
+        own = [name for name in self.symbols if keys or name not in of_keys]
         return tuple(name for name in ("b", "h_kv", "r", *own, "d_h", *others) if name not in self.fixed)
 
 
@@ -57,11 +59,11 @@ def attention_variants(
 ) -> Iterator[Variant]:
     """Variants of `attention(q, k, v, **setting.arguments)`, one per scope (and surroundings).
 
-    `predicate` is its mask, called with the sizes among `setting.arguments`; `reference(q, k, v)` an attention without
-    a mask that says what the mathematics asks for (None: `attention` itself does).
+    `predicate` is its mask, called with the sizes among `setting.arguments`; `reference(q, k, v)`, given the tensors
+    among them too, an attention without a mask that says what the mathematics asks for (None: `attention` itself).
     """
     own_sizes = tuple(name for name, value in setting.arguments.items() if isinstance(value, Size))
-    own_keys = "m" in setting.symbols
+    own_keys = setting.m != setting.n
 
     def mask(scope: str) -> Mask | None:
         keys = "m" if own_keys and scope == "core" else "n"
@@ -69,13 +71,17 @@ def attention_variants(
 
     # Biases, norms and residuals multiply no matrices: a block's reference is that of its layer.
     make_ideal = {"core": core_subject, "layer": layer_subject, "block": layer_subject}
-    ideals = {scope: _reference_subject(reference, make, tuple(setting.fixed.items()), own_keys)
+    tensors = tuple((name, value) for name, value in setting.arguments.items() if isinstance(value, Tensor))
+    ideals = {scope: _reference_subject(reference, make, setting.n, setting.m, setting.symbols, tensors)
               for scope, make in make_ideal.items()} if reference else {}  # fmt: skip
+
+    # A reference serves every value of the sizes that are fixed.
+    meanings = (*setting.substitutions, *((name, str(value)) for name, value in setting.fixed.items()))
 
     def variant(scope: str, make: Callable[..., Subject], *how: Any, **chosen: object) -> Variant:
         ideal = ideals.get(scope)
         return Variant(
-            scope, {**options, **chosen}, make(attention, setting, *how), setting.substitutions, setting.assumptions,
+            scope, {**options, **chosen}, make(attention, setting, *how), meanings, setting.assumptions,
             ideal, mask(scope), part="attention" if scope == "block" else "", dtypes=dtypes,
         )  # fmt: skip
 
@@ -90,11 +96,13 @@ def attention_variants(
 
 @cache
 def _reference_subject(
-    reference: Attention, make: Callable[..., Subject], fixed: tuple[tuple[str, int], ...], own_keys: bool
-) -> Subject:
-    """One subject per reference, scope and fixed sizes, so that it is traced once for all variants."""
-    keys = Setting(fixed=dict(fixed)) if own_keys else Setting(m="n", symbols=("n",), fixed=dict(fixed))
-    return make(reference, keys)
+    reference: Attention, make: Callable[..., Subject], n: str, m: str, symbols: tuple[str, ...],
+    tensors: tuple[tuple[str, Tensor], ...],
+) -> Subject:  # fmt: skip
+    """One subject per reference, scope and shapes, so that it is traced once for all variants."""
+    shapes = (n, m, *(size for _, tensor in tensors for size in tensor.shape.split(",")))
+    used = frozenset[str]().union(*(Formula(size).symbols for size in shapes))
+    return make(reference, Setting(dict(tensors), n, m, tuple(name for name in symbols if name in used)))
 
 
 def core_subject(attention: Attention, setting: Setting) -> Subject:

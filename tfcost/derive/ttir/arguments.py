@@ -12,15 +12,28 @@ import sympy as sp
 
 from tfcost.derive.errors import DerivationError
 from tfcost.derive.integers.convert import NotAnInteger, from_sympy
-from tfcost.derive.integers.poly import as_poly
+from tfcost.derive.integers.poly import Poly, Var, as_poly
 from tfcost.derive.ttir.conditions import at_least
 from tfcost.derive.ttir.symbols import Box, PointerTo, Symbolic, Unknown
 from tfcost.derive.ttir.tree import Function, Value
 
+# Bounded by sizes, which have depth 0.
+_DECLARED_DEPTH = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """A tensor passed by address."""
+    """A tensor passed by address; `contents` is what each of its elements counts as, where that is declared."""
+
+    contents: "Contents | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The declared value of every element of an index tensor; a plain symbol is 1 or more and `at_most` that."""
+
+    value: sp.Expr
+    at_most: sp.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ def _bind(kernel: Function, name: str, argument: Argument, slot: Value) -> Symbo
     if isinstance(argument, Pointer) != (slot.type.kind == "pointer") or slot.type.kind == "descriptor":
         raise DerivationError(f"{kernel.location}: '{name}' does not fit a parameter of type {slot.type.kind}")
     if isinstance(argument, Pointer):
-        return PointerTo(name)
+        return PointerTo(name, None if argument.contents is None else _declared(argument.contents))
     if slot.type.is_float or argument is None:
         return Unknown(f"the argument '{name}'")
     try:
@@ -69,6 +82,13 @@ def _bind(kernel: Function, name: str, argument: Argument, slot: Value) -> Symbo
     except NotAnInteger as error:
         raise DerivationError(f"{kernel.location}: argument '{name}': {error}") from error
     return at_least(value, as_poly(1)) if slot.type.is_boolean else value
+
+
+def _declared(contents: Contents) -> Poly:
+    value, at_most = contents.value, contents.at_most
+    if at_most is None or not isinstance(value, sp.Symbol):
+        return from_sympy(value)
+    return Poly.of(Var(value.name, 1, from_sympy(at_most), depth=_DECLARED_DEPTH))
 
 
 def _bind_descriptor(kernel: Function, name: str, argument: Descriptor, slots: list[Value]) -> dict[Value, Symbolic]:

@@ -11,10 +11,11 @@ from tfcost.derive.integers.division import exact_quotient
 from tfcost.derive.integers.poly import ZERO, Poly
 from tfcost.derive.ttir.loops import Loop, make_loop
 from tfcost.derive.ttir.symbols import PointerTo, Symbolic, Unknown, as_condition, select
+from tfcost.derive.ttir.totals import PROGRAM_DEPTH
 from tfcost.derive.ttir.tree import Block, Function, Operation, Region, Value
 from tfcost.derive.ttir.values import value_of
 
-_FIRST_LOOP_DEPTH = 2  # sizes have depth 0, program ids 1
+_FIRST_LOOP_DEPTH = PROGRAM_DEPTH + 1
 _AXES = {"x": 0, "y": 1, "z": 2}
 _POINTER_STEPS = ("tt.addptr", "tt.splat", "tt.broadcast", "tt.expand_dims", "tt.reshape", "tt.trans", "tt.bitcast")
 

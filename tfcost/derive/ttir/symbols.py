@@ -24,9 +24,13 @@ from tfcost.derive.ttir.counting import indicator
 
 @dataclass(frozen=True, slots=True)
 class PointerTo:
-    """An address inside the memory that a kernel argument points to; how far inside is not tracked."""
+    """An address inside the memory that a kernel argument points to; how far inside is not tracked.
+
+    `contents` is the declared value of every element there (None: not known).
+    """
 
     argument: str
+    contents: Poly | None = None
 
 
 @dataclass(frozen=True, slots=True)

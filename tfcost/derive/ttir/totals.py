@@ -14,7 +14,7 @@ from tfcost.derive.integers.summation import sum_range
 from tfcost.derive.sums import sum_over_range
 from tfcost.derive.ttir.loops import Loop
 
-PROGRAM_DEPTH = 1
+PROGRAM_DEPTH = 2  # sizes have depth 0, what is declared of loaded numbers 1
 
 
 class Totals:
@@ -49,8 +49,9 @@ class Totals:
                 continue
             index = loop.low + loop.step * Poly.of(loop.counter)
             body = sum_range(rewrite(body, {loop.index: index}), loop.counter, ZERO, loop.trips)
-        # The axis that decides most last: the others are factors for it.
-        for axis in reversed(axes):
+        # The axis that decides most last: the others are factors for it. A band of fixed width first: together with the
+        # axis that counts the bands it counts one thing.
+        for axis in sorted(axes, key=lambda axis: (not self.grid[axis].is_constant, -axis)):
             body = sum_range(body, self._ids[axis], ZERO, self.grid[axis])
         return body
 

@@ -117,6 +117,15 @@ def _addptr(operation: Operation, operands: tuple[Symbolic, ...]) -> Symbolic:
     return operands[0]
 
 
+@value_rule("tt.load")
+def _load(operation: Operation, operands: tuple[Symbolic, ...]) -> Symbolic:
+    """What is declared of the memory, if every lane reads it: a masked load has lanes with another value."""
+    pointer = operands[0]
+    if isinstance(pointer, PointerTo) and pointer.contents is not None and len(operands) == 1:
+        return pointer.contents
+    return Unknown(f"{operation.name} at {operation.location}")
+
+
 @value_rule("tt.make_tensor_descriptor")
 def _make_descriptor(operation: Operation, operands: tuple[Symbolic, ...]) -> Symbolic:
     base, rank = operands[0], len(operation.segments[0])
