@@ -115,7 +115,7 @@ TECHNIQUE = Technique(
             "space",
             Formula("L*n**2 + L*d**2 + L*n*d"),
             "total space: attention O(L(n² + d²)) + FFN O(L(nd + d²))",
-        ),  # fmt: skip
+        ),
     ),
     variants=_variants,
 )
