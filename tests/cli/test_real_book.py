@@ -126,3 +126,13 @@ def test_unknown_parts_and_norms_are_told(real: Run) -> None:
         in real("explain", "linear", "--scope", "block", "--option", "norm=pr").stderr
     )
     assert "part = 'hed'; did you mean 'head'?" in real("explain", "transformer", "--option", "part=hed").stderr
+
+
+@pytest.mark.parametrize("format_", ["table", "json", "md", "csv", "latex"])
+def test_every_claim_gets_a_verdict(real: Run, format_: str) -> None:
+    found = real("techniques", "--claims", "--format", format_)
+    assert found.exit_code == 0, found.stderr
+    if format_ == "json":
+        claims = json.loads(found.stdout)["claims"]
+        assert {claim["section"] for claim in claims} >= {"1.1.2", "1.2.2", "1.3", "2.1", "2.2", "2.3", "3.1", "4.2"}
+        assert all(claim["verdict"].startswith(("holds", "does not hold", "undecided")) for claim in claims)

@@ -43,14 +43,16 @@ class CheckedClaim:
 
     @property
     def verdict(self) -> str:
-        """In words: holds, holds for what, or does not hold and what does."""
+        """In words: holds, holds for what, does not hold and what does, or undecided."""
         if self.agrees:
             one_head = self.claimed and self.derived and self.claimed.text != self.derived.text and not self.where
             conditions = [*(["one head"] if one_head else []), *([self.where] if self.where else [])]
             return f"holds for {' and '.join(conditions)}" if conditions else "holds"
         if self.change:
             return f"does not hold: {self.change.text}" + (f"; it does for {self.where}" if self.where else "")
-        return f"does not hold: {self.derived.pretty() if self.derived else 'there is no such cost'}"
+        if self.derived is None:
+            return "undecided: no regime settles the class of the derived formula"
+        return f"does not hold: {self.derived.pretty()}"
 
 
 def default_query(record: TechniqueRecord) -> Query:

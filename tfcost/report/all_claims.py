@@ -25,7 +25,7 @@ def claims_report(book: Book) -> Report:
             "tfcost_version": tfcost.__version__,
             "claims": [_entry(*pair) for pair in checked],
         },
-        records=lambda: [_entry(*pair) for pair in checked],
+        records=lambda: [_flat(*pair) for pair in checked],
     )
 
 
@@ -46,3 +46,9 @@ def _table(checked: list[tuple[TechniqueRecord, CheckedClaim]]) -> Table:
 
 def _entry(record: TechniqueRecord, found: CheckedClaim) -> dict[str, Any]:
     return {"technique": record.technique, **claim_document(found), "verdict": found.verdict}
+
+
+def _flat(record: TechniqueRecord, found: CheckedClaim) -> dict[str, Any]:
+    """The entry with the same keys for every claim; `ratio` is the derived one, where the claim is about a ratio."""
+    entry = _entry(record, found)
+    return {**entry, "ratio": entry["ratio"]["derived"] if "ratio" in entry else None}
