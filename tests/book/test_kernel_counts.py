@@ -17,7 +17,7 @@ from tfcost.cost import Cost
 
 AMOUNTS = {"matmul_flops": ("dot",), "read_bytes": ("load",), "write_bytes": ("store",)}
 D_H = 64
-LENGTHS = (1, 17, 63, 64, 65, 127, 129, 200, 256, 300)
+LENGTHS = (1, 17, 63, 64, 65, 100, 129)
 
 
 class Kernels(NamedTuple):
@@ -50,11 +50,11 @@ def kernels() -> list[Kernels]:
         found += [
             Kernels("sliding-window", moving, window, options, same(w=(1, 64, 100))),
             Kernels("sliding-window", blocks, "tfcost.techniques.sliding_window:block_attention", options,
-                    same(c=(1, 64, 90))),
+                    same(c=(20, 64, 90))),
             Kernels("local", options, window, options, positions(3, 129, 301, causal=causal)),
             Kernels("dilated", options, "tfcost.techniques.dilated:attention", options,
                     (*positions(5, 65, causal=causal, s=3), *positions(33, causal=causal, s=2))),
-            Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(1, 16, 70))),
+            Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(9, 16, 60))),
             Kernels("longformer", options, "tfcost.techniques.longformer:attention", options,
                     same(w=(1, 64, 50), g=(1, 5, 80))),
         ]  # fmt: skip
@@ -70,7 +70,11 @@ def points(case: Kernels) -> list[tuple[dict[str, Any], dict[str, int]]]:
     """
     found = []
     for place, (n, (own, booked)) in enumerate(product(LENGTHS, case.sizes)):
-        h_kv, group = (1, 2)[place % 2], (1, 1, 2)[place % 3]
+        h_kv, group = (1, 1, 1, 1, 2)[place % 5], (1, 1, 2, 1)[place % 4]
+        if case.technique == "dilated":  # its formulas suppose that s divides n
+            n = -(-n // own["s"]) * own["s"]
+        if case.technique == "strided":  # and here that s <= n
+            n = max(n, own["s"])
         keys = [1, h_kv, n, D_H]
         shapes = {"q": [1, h_kv * group, n, D_H], "k": keys, "v": keys}
         call = {"target": case.target, "shapes": shapes, "arguments": {**case.arguments, **own}}

@@ -30,7 +30,7 @@ def _variants() -> Iterator[Variant]:
             yield from attention_variants(
                 attention,
                 Setting({"s": Size("s"), "causal": causal}, m="n", symbols=("n", "s"), fixed={"d_h": width},
-                        strided=True, assumptions=("h_kv divides h", "m = n")),
+                        strided=True, assumptions=("h_kv divides h", "m = n", "s <= n")),
                 {"causal": causal},
                 predicate=masks.causal_strided if causal else masks.strided,
                 reference=standard.attention,
