@@ -54,10 +54,14 @@ def kernels() -> list[Kernels]:
             Kernels("local", options, window, options, positions(3, 129, 301, causal=causal)),
             Kernels("dilated", options, "tfcost.techniques.dilated:attention", options,
                     (*positions(5, 65, causal=causal, s=3), *positions(33, causal=causal, s=2))),
-            Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(9, 16, 60))),
+            Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(4, 7, 12))),
             Kernels("longformer", options, "tfcost.techniques.longformer:attention", options,
                     same(w=(1, 64, 50), g=(1, 5, 80))),
         ]  # fmt: skip
+        linear = "fused_causal_attention" if causal else "fused_attention"
+        mapped = {"causal": causal, "feature_map": "exp", "fused": True}
+        found.append(Kernels("linear", mapped, f"tfcost.techniques.linear:{linear}", {"feature_map": "exp"},
+                             (({}, {}),) * 3))  # fmt: skip
     return found
 
 
