@@ -45,9 +45,9 @@ def test_sizes_that_do_not_fit_are_refused(given: dict[str, int], expected: str)
 
 def test_what_tells_costs_apart_can_be_chosen() -> None:
     offered = offered_options(load_book().record("linear"), "block")
-    assert set(offered) == {"causal", "feature_map", "norm", "bias"}
+    assert set(offered) == {"causal", "feature_map", "fused", "norm", "bias"}
     assert (offered["norm"].default, offered["bias"].default) == ("none", False)
-    assert set(offered_options(load_book().record("linear"), "core")) == {"causal", "feature_map"}
+    assert set(offered_options(load_book().record("linear"), "core")) == {"causal", "feature_map", "fused"}
     chosen = choose_options(offered, {"norm": "pre", "bias": "TRUE", "window": "3"}, "linear")
     assert (chosen["norm"], chosen["bias"]) == ("pre", True)
     assert "window" not in chosen

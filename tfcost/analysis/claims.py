@@ -125,6 +125,8 @@ def _at(
     one_head = formula if "d_h" in fixed else _one_head(formula)
     claimed, derived = class_of(claim.formula, values, {}), class_of(one_head, values, fixed)
     where = next((text for text in _WHERE if _same(claim.formula, one_head, values, fixed, text)), None)
+    if where is None and claimed and derived and claimed.text == derived.text:
+        where = derived.regime
     whole = class_of(formula, values, fixed)
     return CheckedClaim(claim, scope, claimed, whole, derived, agrees=where is not None, where=where or "")
 

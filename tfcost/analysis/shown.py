@@ -32,7 +32,7 @@ def class_of(
     does.
 
     `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d. Where rounding
-    leaves the class open, it is that of whole tiles, and says so.
+    leaves the class open, it is that of whole tiles; where a Min or Max does, that of sizes like `values`; and says so.
     """
     definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
     formula = _rewritten(formula, values, definitions)
@@ -46,7 +46,24 @@ def class_of(
             return theta(formula, regime)
         except Undecided:
             pass
-    return _class_of_whole_tiles(formula, Regime.of(implied=implied))
+    found = _class_of_whole_tiles(formula, Regime.of(implied=implied))
+    return found if found or where is not None else _class_at_sizes(formula, values, implied)
+
+
+def _class_at_sizes(formula: Formula, values: Mapping[str, int], implied: tuple[str, ...]) -> Theta | None:
+    """The class where every Min and Max is the argument that it equals at `values`; with that, and only then, parts of
+    the sequence may be taken as far shorter than it.
+    """
+    tree = mapped(readable(formula).formula.tree, lambda call: _largest(call, values))
+    decided = readable(Formula.of_tree(tree)).formula
+    parts = [name for name in _PARTS_OF_A_SEQUENCE if name in decided.symbols and values[name] < values["n"]]
+    for texts in ((), tuple(f"n >> {name}" for name in parts)):
+        try:
+            found = theta(decided, Regime.of(*texts, implied=implied))
+        except Undecided:
+            continue
+        return replace(found, regime=", ".join([*texts, "whole tiles and sizes like these"]))
+    return None
 
 
 def _class_of_whole_tiles(formula: Formula, regime: Regime) -> Theta | None:
