@@ -88,8 +88,9 @@ def test_writing_again_gives_the_same_text(folder: Path) -> None:
 
 
 def test_every_formula_has_a_line_of_its_own(folder: Path) -> None:
-    for line in (folder / "flash.json").read_text(encoding="utf-8").splitlines():
-        assert line.count("d_h*n") <= 1
+    for path in folder.rglob("*.json"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert line.count("d_h*n") <= 1
 
 
 def test_find_follows_options_fixed_sizes_and_dtype(folder: Path) -> None:
@@ -131,9 +132,9 @@ def test_the_book_that_comes_with_tfcost_is_valid() -> None:
     load_book().validate()
 
 
-def damage(folder: Path, *path: str | int, value: object) -> Path:
-    """Sets the value at `path` of flash.json."""
-    file = folder / "flash.json"
+def damage(folder: Path, *path: str | int, value: object, file_name: str = "flash.json") -> Path:
+    """Sets the value at `path` of a file of the book."""
+    file = folder / file_name
     content = json.loads(file.read_text(encoding="utf-8"))
     target = content
     for key in path[:-1]:
@@ -205,12 +206,18 @@ def test_a_file_is_named_after_its_technique(folder: Path) -> None:
 
 
 def test_only_what_is_asked_for_is_read(folder: Path) -> None:
-    damage(folder, "costs", 3, "operations", 0, "location", value=7)
+    damage(folder, "operations", 3, 0, "location", value=7, file_name="operations/flash.json")
     record = load_book(folder).record("flash")
     assert len(record.costs) == 4
     assert record.costs[0].operations[0].location == "k.py:3"
-    with pytest.raises(UserError, match=r"costs\[3\].operations\[0\].location: expected text, found 7"):
+    with pytest.raises(UserError, match=r"operations\[3\]\[0\].location: expected text, found 7"):
         record.costs[3].operations[0]
+
+
+def test_operations_of_another_run_are_refused(folder: Path) -> None:
+    damage(folder, "operations", 0, value=[], file_name="operations/flash.json")
+    with pytest.raises(UserError, match=r"operations\[0\]: 0 operations where the technique's file counts 1"):
+        load_book(folder).record("flash").costs[0].operations[0]
 
 
 def test_a_sound_book_is_valid(folder: Path) -> None:

@@ -73,6 +73,13 @@ class Field:
         values = self._expect(list, "a list")
         return Lazy(len(values), lambda index: make(Field(values[index], self.path, f"{self.place}[{index}]")))
 
+    def item(self, index: int) -> "Field":
+        """The element of a list at `index`."""
+        values = self._expect(list, "a list")
+        if not 0 <= index < len(values):
+            raise self.error(f"there is no element {index}; there are {len(values)}")
+        return Field(values[index], self.path, f"{self.place}[{index}]")
+
     def elements(self) -> Iterator["Field"]:
         """The elements of a list."""
         for index, value in enumerate(self._expect(list, "a list")):

@@ -1,10 +1,12 @@
 """Book file to `TechniqueRecord`: every value is checked for its kind, and read no earlier than it is needed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tfcost.book.field import Field
-from tfcost.book.lazy import LazyMapping
+from tfcost.book.lazy import Lazy, LazyMapping
+from tfcost.book.place import operations_path
 from tfcost.book.record import SCHEMA_VERSION, Claim, Option, Provenance, TechniqueRecord
 from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
 from tfcost.errors import nearest
@@ -26,7 +28,7 @@ def read_record(path: Path, check_formulas: bool = False) -> TechniqueRecord:
         raise root.error(f"schema_version {version} is not {SCHEMA_VERSION}, the one this tfcost reads")
     formula = Field.checked_formula if check_formulas else Field.formula
     technique, implementation = root.at("technique").text(), root.at("implementation").text()
-    lines = root.at("lines")
+    details = cache(lambda: Field.of_file(operations_path(path)))
     return TechniqueRecord(
         technique=technique,
         title=root.at("title").text(),
@@ -37,7 +39,7 @@ def read_record(path: Path, check_formulas: bool = False) -> TechniqueRecord:
         defaults=_integers(root.at("defaults")),
         claims=tuple(_claim(entry, formula) for entry in root.at("claims").elements()),
         provenance=_provenance(root.at("provenance")),
-        costs=root.at("costs").lazily(lambda entry: _cost(entry, technique, implementation, lines, formula)),
+        costs=root.at("costs").lazily(lambda entry: _cost(entry, technique, implementation, details, formula)),
     )
 
 
@@ -68,7 +70,9 @@ def _provenance(entry: Field) -> Provenance:
     return Provenance(_texts(entry.at("sources")), _texts(entry.at("versions")))
 
 
-def _cost(entry: Field, technique: str, implementation: str, lines: Field, formula: ReadFormula) -> Cost:
+def _cost(
+    entry: Field, technique: str, implementation: str, details: Callable[[], Field], formula: ReadFormula
+) -> Cost:
     return Cost(
         technique=technique,
         implementation=implementation,
@@ -82,11 +86,27 @@ def _cost(entry: Field, technique: str, implementation: str, lines: Field, formu
         steps=entry.at("steps").lazily(
             lambda step: Step(step.at("name").text(), _amounts(step.at("amounts"), formula))
         ),
-        operations=entry.at("operations").lazily(lambda operation: _operation(operation, lines, formula)),
+        operations=_operations(entry.at("operations"), details, formula),
         assumptions=entry.at("assumptions").texts(),
         workspace=entry.at("workspace").texts(),
         composition=_composition(entry.get("composition", {}), formula),
     )
+
+
+def _operations(entry: Field, details: Callable[[], Field], formula: ReadFormula) -> Lazy[Operation]:
+    """The operations of a cost, from their own file when the first is looked at."""
+    place, length = entry.at("list").integer(), entry.at("length").integer()
+
+    @cache
+    def found() -> Sequence[Operation]:
+        root = details()
+        listed = root.at("operations").item(place)
+        operations = listed.lazily(lambda operation: _operation(operation, root.at("lines"), formula))
+        if len(operations) != length:
+            raise listed.error(f"{len(operations)} operations where the technique's file counts {length}")
+        return operations
+
+    return Lazy(length, lambda index: found()[index])
 
 
 def _quantities(entry: Field, formula: ReadFormula) -> Mapping[str, Quantity]:

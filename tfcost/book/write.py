@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcost.book.place import operations_path
 from tfcost.book.record import SCHEMA_VERSION, Claim, Option, TechniqueRecord
 from tfcost.cost import Cost, Operation, Quantity, Step
 from tfcost.files import write_atomically
@@ -12,15 +13,35 @@ from tfcost.formula import Formula
 
 
 def write_record(record: TechniqueRecord, folder: Path) -> Path:
-    """Writes `folder`/<technique>.json and returns its path; an interrupted run leaves the old file whole."""
+    """Writes `folder`/<technique>.json, and its operations in a folder beside it, and returns the path; an interrupted
+    run leaves each old file whole.
+    """
     path = folder / f"{record.technique}.json"
+    details = operations_path(path)
+    details.parent.mkdir(exist_ok=True)
+    write_atomically(details, operations_text(record))
     write_atomically(path, record_text(record))
     return path
 
 
+def operations_text(record: TechniqueRecord) -> str:
+    """The operations of every cost: most of a book, and needed for one cost at a time."""
+    return _written(
+        {
+            "technique": record.technique,
+            "lines": _sorted({op.location: op.code for cost in record.costs for op in cost.operations if op.code}),
+            "operations": [[_operation(operation) for operation in cost.operations] for cost in record.costs],
+        }
+    )
+
+
 def record_text(record: TechniqueRecord) -> str:
     """The content of the book file of `record`: the same record always gives the same text."""
-    return json.dumps(_record(record), indent=1, ensure_ascii=False) + "\n"
+    return _written(_record(record))
+
+
+def _written(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _record(record: TechniqueRecord) -> dict[str, Any]:
@@ -38,8 +59,7 @@ def _record(record: TechniqueRecord) -> dict[str, Any]:
             "sources": _sorted(record.provenance.sources),
             "versions": _sorted(record.provenance.versions),
         },
-        "lines": _sorted({op.location: op.code for cost in record.costs for op in cost.operations if op.code}),
-        "costs": [_cost(cost) for cost in record.costs],
+        "costs": [_cost(cost, place) for place, cost in enumerate(record.costs)],
     }
 
 
@@ -59,7 +79,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
     }
 
 
-def _cost(cost: Cost) -> dict[str, Any]:
+def _cost(cost: Cost, place: int) -> dict[str, Any]:
     return {
         "scope": cost.scope,
         "pass": cost.pass_,
@@ -71,7 +91,7 @@ def _cost(cost: Cost) -> dict[str, Any]:
         "workspace": list(cost.workspace),
         "quantities": {name: _quantity(quantity) for name, quantity in sorted(cost.quantities.items())},
         "steps": [_step(step) for step in cost.steps],
-        "operations": [_operation(operation) for operation in cost.operations],
+        "operations": {"list": place, "length": len(cost.operations)},
         "composition": _formulas(cost.composition),
     }
 
