@@ -1,0 +1,1 @@
+"""Recorded measurements: what they hold, and reading and writing them."""
