@@ -146,9 +146,9 @@ def sdpa(backend: SDPBackend, causal: bool) -> Callable[..., Tensor]:
     return attend
 
 
-def median_ms(function: Callable[[], Any]) -> float:
-    """Median time of one call in milliseconds."""
-    return do_bench(function, warmup=50, rep=200, quantiles=[0.5])
+def median_ms(function: Callable[[], Any], rep: int = 200) -> float:
+    """Median time of one call in milliseconds, from runs that together take about `rep`."""
+    return do_bench(function, warmup=rep // 4, rep=rep, quantiles=[0.5])
 
 
 def algorithmic_flops(b: int, h: int, n: int, d_h: int, causal: bool) -> int:
