@@ -10,7 +10,7 @@ _HALF = {
     16: Tiles(Tile(128, 64, 4, 3), Tile(64, 64, 4, 2), Tile(128, 64, 4, 3)),
     32: Tiles(Tile(128, 64, 4, 3), Tile(64, 64, 4, 2), Tile(128, 64, 4, 3)),
     64: Tiles(Tile(64, 64, 4, 2), Tile(32, 64, 4, 3), Tile(64, 64, 4, 2)),
-    128: Tiles(Tile(64, 64, 4, 3), Tile(32, 64, 8, 3), Tile(64, 64, 4, 2)),
+    128: Tiles(Tile(64, 64, 4, 3), Tile(32, 64, 4, 3), Tile(64, 64, 4, 2)),
     256: Tiles(Tile(128, 64, 8, 2), Tile(32, 64, 8, 2), Tile(128, 32, 8, 2)),
 }
 # fp32 products run on the ordinary cores and unroll fully: small tiles keep registers and compile time in bounds.
