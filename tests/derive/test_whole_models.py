@@ -15,7 +15,7 @@ from tfcost.book import Book, Provenance, TechniqueRecord, write_record
 from tfcost.config.load import make_config
 from tfcost.config.model import ModelConfig
 from tfcost.derive.costs import derive_variant
-from tfcost.derive.harness import _Source
+from tfcost.derive.harness import Source
 from tfcost.derive.technique import Technique
 from tfcost.techniques import ffn, linear, standard, transformer
 from tfcost.techniques.layers import attention_layer, layer_norm, residual
@@ -95,7 +95,7 @@ class Model:
         if tokens is not None:
             x = transformer.embed(tokens, self.table, self.positions, self.segments, *self.embedding_norm)
         else:
-            x = _Source.apply(anchor, lambda: torch.randn(config.b, config.n, config.d))
+            x = Source.apply(anchor, lambda: torch.randn(config.b, config.n, config.d))
         core = {
             "standard": partial(standard.attention, causal=config.causal), "linear": linear.attention,
         }[config.attention]  # fmt: skip
