@@ -23,7 +23,9 @@ def measure(
         list[str] | None,
         typer.Argument(metavar="[TECHNIQUE …]", autocompletion=technique_names, help="Nothing: all of them."),
     ] = None,
-    n: Annotated[str | None, typer.Option("--n", metavar="N,N…", help="Lengths: 1k,4k,16k (cached tokens too).")] = None,
+    n: Annotated[
+        str | None, typer.Option("--n", metavar="N,N…", help="Lengths: 1k,4k,16k (cached tokens too).")
+    ] = None,
     pass_: Annotated[str | None, typer.Option("--pass", metavar="PASS,…", help="forward, backward, decode, …")] = None,
     dtype: Annotated[str | None, typer.Option("--dtype", metavar="DTYPE,…", help="bf16, fp16, fp32.")] = None,
     option: Annotated[
@@ -108,7 +110,7 @@ def _models(config: Path, n: str | None, pass_: str | None, dtype: str | None, b
     from tfcost.config.load import load_config
     from tfcost.measure.plan import model_cases
 
-    found = []
+    found: list[Case] = []
     for length in _numbers(n, "--n", "n") or (None,):
         for kind in _dtypes(dtype) or (None,):
             given = {"n": length, "dtype": kind}

@@ -44,8 +44,9 @@ def run_held(
     if not outputs:
         raise DerivationError("the function returned no tensor that has a gradient: there is no backward pass")
     gradients = [torch.empty_like(output) for output in outputs]
-    for gradient in gradients if fill else ():
-        fill(gradient)
+    if fill is not None:
+        for gradient in gradients:
+            fill(gradient)
     begin_backward(outputs)
     torch.autograd.backward(outputs, gradients)
 
@@ -55,10 +56,12 @@ class Source(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, anchor: torch.Tensor, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """The input, made now."""
         return make()
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None]:
+        """Nothing: the gradient ends here."""
         return None, None
 
 
@@ -69,9 +72,7 @@ class _Sink(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, output: torch.Tensor, begin_backward: Callable[[], None], fill: Fill | None
-    ) -> torch.Tensor:
+    def forward(ctx: Any, output: torch.Tensor, begin_backward: Callable[[], None], fill: Fill | None) -> torch.Tensor:
         ctx.make_gradient = partial(torch.empty, output.shape, dtype=output.dtype, device=output.device)
         ctx.begin_backward, ctx.fill = begin_backward, fill
         return output.new_empty(0)

@@ -43,7 +43,7 @@ def make_arguments(
     """The arguments of `subject`, all but the one called `without`; with `training`, inputs and parameters require
     gradients.
     """
-    made = {}
+    made: dict[str, Any] = {}
     for name, argument in subject.arguments.items():
         if name == without:
             continue
@@ -65,5 +65,5 @@ def make_tensor(
         return torch.randint(0, sizes[_INDEXED], shape, device=device, dtype=argument.dtype or torch.int64)
     made = torch.randn(shape, device=device, dtype=argument.dtype or dtype)
     if argument.role == "parameter":
-        made *= shape[-1] ** -0.5
+        made.mul_(shape[-1] ** -0.5)
     return made.requires_grad_(training)

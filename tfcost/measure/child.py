@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,7 +91,7 @@ def serve(job: Job, device: Device) -> None:
     measure = _profiled if job.counters else _direct
     for place, case in job.cases.items():
         log.tell("begin", place=place)
-        outcome, facts = _guarded(lambda: measure(place, case, book, device, job), device)
+        outcome, facts = _guarded(partial(measure, place, case, book, device, job), device)
         log.tell(outcome, place=place, **facts)
         if outcome == "failed" and not _usable(device):
             sys.exit(1)

@@ -6,7 +6,7 @@ First every case for itself (memory, time), then all of them under the profiler,
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import tfcost
 from tfcost.analysis.model import compose
 from tfcost.book import Book
 from tfcost.config.load import make_config
-from tfcost.errors import CannotMeasure, UserError
+from tfcost.errors import CannotMeasure
 from tfcost.evidence.record import Case, Ceilings, Counters, Environment, Measurement, Memory, Timing
 from tfcost.measure.counters import Profile, find_ncu
 from tfcost.measure.job import Event, Job, chunks

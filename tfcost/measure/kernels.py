@@ -10,7 +10,7 @@ def mark_kernel(out_ptr):  # type: ignore[no-untyped-def]
     tl.store(out_ptr, 0)
 
 
-@triton.jit
+@triton.jit  # type: ignore[untyped-decorator]
 def arithmetic_kernel(out_ptr, turns, WIDTH: tl.constexpr, SUMS: tl.constexpr):  # type: ignore[no-untyped-def]
     """`turns` rounds of one fp32 fused multiply-add on each of SUMS times WIDTH numbers per program."""
     lane = tl.arange(0, WIDTH)[:, None] + tl.arange(0, SUMS)[None, :]

@@ -4,9 +4,10 @@ In: a case whose `model` is a configuration. Out: the program of its forward pas
 the optimizer's step if the configuration has one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -22,7 +23,8 @@ from tfcost.measure.arguments import concrete_sizes, make_arguments, make_tensor
 from tfcost.measure.program import Hooks, Program, blocks, dtype_of, forget_gradients
 from tfcost.measure.variants import variant_of
 
-_GIVEN = ("x", "tokens", "targets")
+_INDICES = ("tokens", "targets")
+_GIVEN = ("x", *_INDICES)
 _STATE = ("first", "second")
 Weights = dict[str, Any]
 
@@ -87,29 +89,39 @@ def model_program(case: Case, book: Book, device: str) -> Program:
 
 def build_model(config: ModelConfig, cost: ModelCost, dtype: torch.dtype, device: str) -> Model:
     """The model that `cost` is composed of, with random weights."""
-    training = cost.pass_ == "train"
-    links: list[Link] = []
+    chain = list(in_order([part for part in cost.parts if part.name != "optimizer"], config.L))
     data: dict[str, torch.Tensor] = {}
-    optimizer = next((part for part in cost.parts if part.name == "optimizer"), None)
-    make_x = None
-    for part in cost.parts:
-        if part is optimizer:
-            continue
+    links: list[Link] = []
+    for part in chain:
         variant = variant_of(part.forward)
-        sizes = concrete_sizes(variant, cost.values)
-        make = partial(_weights, variant.subject, sizes, dtype, device, training)
-        for name, argument in variant.subject.arguments.items():
-            if name in ("tokens", "targets"):
-                data[name] = make_tensor(argument, sizes, dtype, device, False)
-            elif name == "x" and not links:
-                make_x = partial(make_tensor, argument, sizes, dtype, device, False)
-        given = tuple(name for name in variant.subject.arguments if name in _GIVEN)
-        count = 1 if part.count == ONE else config.L
-        links += [Link(part.name, variant.subject.function, make(), given) for _ in range(count)]
+        sizes, arguments = concrete_sizes(variant, cost.values), variant.subject.arguments
+        for name in set(arguments) & set(_INDICES) - set(data):
+            data[name] = make_tensor(arguments[name], sizes, dtype, device, False)
+        weights = _weights(variant.subject, sizes, dtype, device, cost.pass_ == "train")
+        data_names = tuple(name for name in arguments if name in _GIVEN)
+        links.append(Link(part.name, variant.subject.function, weights, data_names))
     if config.head == "tied":
         links[-1].weights["table"] = links[0].weights["table"]
-    model = Model(tuple(links), data, make_x)
+    model = Model(tuple(links), data, _input_of(chain[0], cost, dtype, device))
+    optimizer = next((part for part in cost.parts if part.name == "optimizer"), None)
     return model if optimizer is None else _with_optimizer(model, optimizer)
+
+
+def in_order(parts: Sequence[Part], layers: int) -> Iterator[Part]:
+    """The parts as data passes through them: those of a layer follow each other, as often as there are layers."""
+    for single, group in groupby(parts, lambda part: part.count == ONE):
+        members = list(group)
+        for _ in range(1 if single else layers):
+            yield from members
+
+
+def _input_of(first: Part, cost: ModelCost, dtype: torch.dtype, device: str) -> Callable[[], torch.Tensor] | None:
+    """How the input of a model without a vocabulary is made."""
+    variant = variant_of(first.forward)
+    x = variant.subject.arguments.get("x")
+    if not isinstance(x, Tensor):
+        return None
+    return partial(make_tensor, x, concrete_sizes(variant, cost.values), dtype, device, False)
 
 
 def _weights(

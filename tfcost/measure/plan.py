@@ -116,9 +116,7 @@ def _case(
     if "n" in values:
         values.setdefault("m", values["n"])
     try:
-        cost = book.find(
-            sweep.technique, scope=sweep.scope, pass_=pass_, dtype=dtype, variant=options, values=values
-        )
+        cost = book.find(sweep.technique, scope=sweep.scope, pass_=pass_, dtype=dtype, variant=options, values=values)
     except UserError as error:
         shown = " ".join(f"{name}={value}" for name, value in {**options, **own}.items())
         return f"{sweep.technique}/{sweep.scope}/{pass_}/{dtype} {shown}", str(error)
