@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tfcost.book import Book, load_book
 from tfcost.errors import UserError
@@ -19,9 +19,13 @@ from tfcost.measure.ceilings import find_ceilings
 from tfcost.measure.job import Job, Log
 from tfcost.measure.machine import read_state
 from tfcost.measure.memory import Allocator, MemoryHooks
-from tfcost.measure.program import Program, program_of
 from tfcost.measure.self_test import run_self_test
 from tfcost.measure.timing import Clock, time_runs
+
+if TYPE_CHECKING:
+    from tfcost.measure.program import Program
+
+    MakeProgram = Callable[[Case, Book, str], Program]
 
 
 class Device(Protocol):
@@ -80,7 +84,7 @@ class ProfileHooks(Quiet):
         self._device.profile(False)
 
 
-def serve(job: Job, device: Device) -> None:
+def serve(job: Job, device: Device, make_program: "MakeProgram") -> None:
     """Does the whole `job`. An error of one case is logged; one that leaves the device unusable ends the process."""
     log, book = Log(job.log), load_book()
     log.tell("environment", **device.describe())
@@ -91,10 +95,15 @@ def serve(job: Job, device: Device) -> None:
     measure = _profiled if job.counters else _direct
     for place, case in job.cases.items():
         log.tell("begin", place=place)
-        outcome, facts = _guarded(partial(measure, place, case, book, device, job), device)
+        make = partial(make_program, case, book, device.name)
+        outcome, facts = _guarded(partial(measure, place, make, device, job), device)
         log.tell(outcome, place=place, **facts)
-        if outcome == "failed" and not _usable(device):
-            sys.exit(1)
+        if outcome != "measured":
+            if not _usable(device):
+                sys.exit(1)
+            # What the error held is free now.
+            gc.collect()
+            device.release()
     log.tell("finished")
 
 
@@ -124,9 +133,9 @@ def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")[:300]
 
 
-def _direct(place: int, case: Case, book: Book, device: Device, job: Job) -> dict[str, object]:
+def _direct(place: int, make: "Callable[[], Program]", device: Device, job: Job) -> dict[str, object]:
     """Memory of one run after a first one, which makes libraries take their workspace; then the time of more runs."""
-    program = program_of(case, book, device.name)
+    program = make()
     _warm_up(program, device)
     with _no_collection():
         hooks = MemoryHooks(device.allocator())
@@ -141,7 +150,7 @@ def _direct(place: int, case: Case, book: Book, device: Device, job: Job) -> dic
     return facts
 
 
-def _warm_up(program: Program, device: Device) -> None:
+def _warm_up(program: "Program", device: Device) -> None:
     arguments = program.prepare()
     program.run(arguments, Quiet())
     device.synchronize()
@@ -161,9 +170,9 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _profiled(place: int, case: Case, book: Book, device: Device, job: Job) -> dict[str, object]:
+def _profiled(place: int, make: "Callable[[], Program]", device: Device, job: Job) -> dict[str, object]:
     """One run under the profiler after one outside it."""
-    program = program_of(case, book, device.name)
+    program = make()
     arguments = program.prepare()
     program.run(arguments, Quiet())
     device.mark(place)
@@ -176,8 +185,9 @@ def _profiled(place: int, case: Case, book: Book, device: Device, job: Job) -> d
 def main() -> None:
     """`python -m tfcost.measure.child JOB`."""
     from tfcost.measure.cuda import Cuda
+    from tfcost.measure.program import program_of
 
-    serve(Job.read(Path(sys.argv[1])), Cuda())
+    serve(Job.read(Path(sys.argv[1])), Cuda(), program_of)
 
 
 if __name__ == "__main__":

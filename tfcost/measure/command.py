@@ -20,9 +20,9 @@ from tfcost.evidence.record import Case, Ceilings, Counters, Environment, Measur
 from tfcost.measure.counters import Profile, find_ncu
 from tfcost.measure.job import Event, Job, chunks
 from tfcost.measure.machine import Machine, read_machine
-from tfcost.measure.profiler import count_cases, test_counters
+from tfcost.measure.profiler import check_counters, count_cases
 from tfcost.measure.progress import Progress
-from tfcost.measure.session import Session, Wanted
+from tfcost.measure.session import TOO_LARGE, Session, Wanted
 from tfcost.measure.worker import CHILD, run_cases, run_job
 
 _LEAST_CAPABILITY = (8, 0)
@@ -65,7 +65,7 @@ def measure(cases: Sequence[Case], book: Book, settings: Settings) -> Result:
     ncu = find_ncu() if settings.counters else ""
     environment, ceilings = _environment(machine, settings)
     if ncu:
-        test_counters(ncu, settings.child)
+        check_counters(ncu, settings.child)
     path = settings.output or Path(f"{file_name(environment.gpu)}.json")
     session = Session(path, environment, _source_hash)
     if ceilings is not None:
@@ -161,14 +161,10 @@ class _Run:
                 self._put(place, event["event"], **_parsed(event))
                 progress.step(self._cases[place].key)
 
-        for group in chunks(list(fitting), _GROUP):
-            if time.monotonic() > self._deadline:
-                return
-            run_cases(
-                {place: fitting[place] for place in group},
-                lambda log, waiting: Job(log, waiting, timing=self._settings.timing),
-                self._settings.child, on_event, _LONGEST,
-            )  # fmt: skip
+        def make_job(log: Path, waiting: Mapping[int, Case]) -> Job:
+            return Job(log, waiting, timing=self._settings.timing)
+
+        run_cases(fitting, make_job, self._settings.child, on_event, _LONGEST, self._deadline)
 
     def profiled(self, progress: Progress, ncu: str) -> None:
         """Counters of all cases that could run and do not have them."""
@@ -177,10 +173,10 @@ class _Run:
         waiting = []
         for place, case in self._cases.items():
             found = self._session.get(case)
-            if found is None or found.outcome != "measured" or found.counters is not None or found.reason:
+            if found is None or found.outcome != "measured" or not self._session.lacks(case, self._wanted)[1]:
                 continue
             if self._peaks[place] > _MOST_COUNTED_BYTES:
-                self._session.put(replace(found, reason=f"not counted: it needs {self._peaks[place]} bytes"))
+                self._session.put(replace(found, reason=f"{TOO_LARGE}: {self._peaks[place]} bytes"))
                 progress.step(case.key)
             else:
                 waiting.append(place)

@@ -75,12 +75,13 @@ def read_state() -> tuple[int | None, str]:
     """Temperature in °C, and why the clock is held down ("" if it is not); (None, "") where nobody tells."""
     with suppress(ImportError):
         return _by_library()
-    rows = _smi("--query-gpu", "temperature.gpu,clocks_throttle_reasons.active")
-    if not rows or len(rows[0]) != 2:
-        return _NONE
-    temperature, reasons = rows[0]
-    mask = int(reasons, 16) if reasons.startswith("0x") else 0
-    return _number(temperature), _named(mask)
+    # Older drivers know the second name, newer ones the first.
+    for name in ("clocks_event_reasons.active", "clocks_throttle_reasons.active"):
+        rows = _smi("--query-gpu", f"temperature.gpu,{name}")
+        if rows and len(rows[0]) == 2:
+            temperature, reasons = rows[0]
+            return _number(temperature), _named(int(reasons, 16) if reasons.startswith("0x") else 0)
+    return _NONE
 
 
 def _by_library() -> tuple[int | None, str]:

@@ -14,7 +14,7 @@ LONGEST = 180.0
 """Seconds after which a case under the profiler is given up."""
 
 
-def test_counters(ncu: str, child: Sequence[str]) -> None:
+def check_counters(ncu: str, child: Sequence[str]) -> None:
     """The self-test. CannotMeasure, with the reason, if counters cannot be had or cannot be believed."""
     ended = run_job(lambda log: Job(log, {}, counters=True, self_test=True), ncu_command(ncu, child), _ignore, LONGEST)
     profiles = parse_profile(ended.output + ended.errors)

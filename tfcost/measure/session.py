@@ -11,6 +11,9 @@ from tfcost.evidence.read import read_evidence
 from tfcost.evidence.record import Case, Ceilings, Environment, Evidence, Measurement
 from tfcost.evidence.write import write_evidence
 
+TOO_LARGE = "not counted, too large for a profiler"
+"""How the reason begins for a case that has no counters and will not get any."""
+
 _PASSING = ("date", "sm_clock_mhz", "memory_clock_mhz")
 """What may differ between two runs in one environment."""
 
@@ -66,7 +69,7 @@ class Session:
         if found.outcome == "out of memory":
             return False, False
         alone = found.memory is None or (wanted.timing and found.timing is None)
-        return alone, wanted.counters and found.counters is None and not found.reason
+        return alone, wanted.counters and found.counters is None and not found.reason.startswith(TOO_LARGE)
 
     def put(self, measurement: Measurement) -> None:
         """Keeps and saves a measurement in place of an earlier one of the same case."""

@@ -53,13 +53,13 @@ class Ended:
 
 def run_cases(
     cases: Mapping[int, Case], make_job: Callable[[Path, Mapping[int, Case]], Job], command: Sequence[str],
-    on_event: Done, longest: float,
+    on_event: Done, longest: float, deadline: float = float("inf"),
 ) -> None:  # fmt: skip
-    """Runs all `cases`, in as many processes as it takes; `on_event` is told every event, and a "failed" one for a case
-    that a process died of. CannotMeasure if a process dies before its first case.
+    """Runs all `cases`, in as many processes as it takes, until `deadline`; `on_event` is told every event, and a
+    "failed" one for a case that a process died of. CannotMeasure if a process dies before its first case.
     """
     waiting = dict(cases)
-    while waiting:
+    while waiting and time.monotonic() < deadline:
 
         def follow(event: Event) -> None:
             place = event.get("place", -1)
@@ -67,8 +67,8 @@ def run_cases(
                 on_event(place, event)
                 waiting.pop(place, None)
 
-        ended = run_job(lambda log: make_job(log, waiting), command, follow, longest)
-        if ended.finished:
+        ended = run_job(lambda log: make_job(log, waiting), command, follow, longest, deadline)
+        if ended.finished or time.monotonic() >= deadline:
             return
         if ended.at is None:
             raise CannotMeasure(f"measuring did not start: {ended.reason()}")
@@ -79,10 +79,10 @@ def run_cases(
 
 def run_job(
     make_job: Callable[[Path], Job], command: Sequence[str], on_event: Callable[[Event], None],
-    longest: float,
+    longest: float, deadline: float = float("inf"),
 ) -> Ended:  # fmt: skip
     """One process with one job; `on_event` is told its events. It is stopped if a case takes longer than `longest`
-    seconds, and when this process is interrupted.
+    seconds, at `deadline`, and when this process is interrupted.
     """
     with tempfile.TemporaryDirectory(prefix="tfcost-") as folder:
         job_path, log = Path(folder, "job.json"), Path(folder, "log.jsonl")
@@ -93,18 +93,19 @@ def run_job(
                 start_new_session=True, env={**os.environ, **_ALLOCATOR},
             )  # fmt: skip
             try:
-                at, hung, finished = _follow(process, LogReader(log), on_event, longest)
+                at, hung, finished = _follow(process, LogReader(log), on_event, longest, deadline)
             finally:
                 _stop(process)
             return Ended(process.returncode, _text(out), _text(err), at, hung, finished)
 
 
 def _follow(
-    process: "subprocess.Popen[bytes]", reader: LogReader, on_event: Callable[[Event], None], longest: float
-) -> tuple[int | None, bool, bool]:
+    process: "subprocess.Popen[bytes]", reader: LogReader, on_event: Callable[[Event], None], longest: float,
+    deadline: float,
+) -> tuple[int | None, bool, bool]:  # fmt: skip
     """The case it was at last, whether it hung, whether it said that it had finished."""
     at, finished = None, False
-    deadline = time.monotonic() + _STARTING
+    patience = time.monotonic() + _STARTING
     while True:
         over = process.poll() is not None
         for event in reader.events():
@@ -112,9 +113,9 @@ def _follow(
                 at = event["place"]
             finished |= event["event"] == "finished"
             # At its end, a profiler still has its table to print.
-            deadline = time.monotonic() + (_STARTING if finished else longest)
+            patience = time.monotonic() + (_STARTING if finished else longest)
             on_event(event)
-        if over or time.monotonic() > deadline:
+        if over or time.monotonic() > min(patience, deadline):
             return at, not over, finished
         time.sleep(_POLL)
 
