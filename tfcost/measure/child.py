@@ -92,7 +92,7 @@ def serve(job: Job, device: Device, make_program: "MakeProgram") -> None:
         run_self_test(device)
     if job.ceilings:
         log.tell("ceilings", **asdict(find_ceilings(device)))
-    measure = _profiled if job.counters else _direct
+    measure = _profiled if job.counters else _compiled if job.compiling else _direct
     for place, case in job.cases.items():
         log.tell("begin", place=place)
         make = partial(make_program, case, book, device.name)
@@ -168,6 +168,12 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def _compiled(place: int, case: Case, book: Book, device: Device, job: Job) -> dict[str, object]:
+    """One run, after which its kernels lie in Triton's cache."""
+    _warm_up(program_of(case, book, device.name), device)
+    return {}
 
 
 def _profiled(place: int, make: "Callable[[], Program]", device: Device, job: Job) -> dict[str, object]:

@@ -3,9 +3,11 @@
 First every case for itself (memory, time), then all of them under the profiler, in groups.
 """
 
+import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +31,8 @@ _LEAST_CAPABILITY = (8, 0)
 _IDLE_BYTES = 3 << 30
 # A profiler keeps copies of the memory that a kernel writes, and runs it several times.
 _MOST_COUNTED_BYTES = 8 << 30
+# Several compiling processes share the GPU.
+_MOST_COMPILING_BYTES = 4 << 30
 _GROUP = 40
 _LONGEST = 120.0
 
@@ -72,6 +76,7 @@ def measure(cases: Sequence[Case], book: Book, settings: Settings) -> Result:
         session.set_ceilings(ceilings)
     run = _Run(session, book, settings, environment.memory_bytes, deadline, cases)
     with Progress(run.steps, settings.quiet) as progress:
+        run.compile(progress)
         run.alone(progress)
         if ncu:
             run.profiled(progress, ncu)
@@ -144,6 +149,21 @@ class _Run:
         self._alone = [place for place, (alone, _) in lacking.items() if alone]
         self.steps = sum(alone + profiled for alone, profiled in lacking.values())
 
+    def compile(self, progress: Progress) -> None:
+        """All kernels at once, by several processes. One that fails here will fail again, and be told, where it counts."""
+        waiting = {place: self._cases[place] for place in self._alone if self._peaks[place] <= _MOST_COMPILING_BYTES}
+        shares = shared_out(waiting, max(1, (os.cpu_count() or 1) - 2))
+        if len(shares) < 2:
+            return
+        progress.say(f"compiling the kernels of {len(waiting)} cases in {len(shares)} processes")
+
+        def run(share: dict[int, Case]) -> None:
+            run_cases(share, lambda log, cases: Job(log, cases, compiling=True), self._settings.child,
+                      lambda place, event: None, _LONGEST)  # fmt: skip
+
+        with ThreadPoolExecutor(len(shares)) as pool:
+            list(pool.map(run, shares))
+
     def alone(self, progress: Progress) -> None:
         """Memory and time."""
         fitting = {}
@@ -203,6 +223,18 @@ class _Run:
         found = self._session.get(self._cases[place])
         assert found is not None
         self._session.put(replace(found, counters=counters, kernels=kernels, reason=reason))
+
+
+def shared_out(cases: Mapping[int, Case], most: int) -> list[dict[int, Case]]:
+    """`cases` in at most `most` shares, those of one variant together: they are likely to run the same kernels."""
+    groups: dict[object, dict[int, Case]] = {}
+    for place, case in cases.items():
+        variant = tuple(sorted((name, str(value)) for name, value in case.variant.items()))
+        groups.setdefault((case.technique, case.dtype, case.sizes.get("d_h"), variant), {})[place] = case
+    shares: list[dict[int, Case]] = [{} for _ in range(min(most, len(groups)))]
+    for group in sorted(groups.values(), key=len, reverse=True):
+        min(shares, key=len).update(group)
+    return shares
 
 
 def _parsed(event: Event) -> dict[str, Any]:

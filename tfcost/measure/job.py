@@ -13,7 +13,8 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Cases by number, and what to do with each: run it for memory (and time), or under the profiler.
+    """Cases by number, and what to do with each: run it for memory (and time), under the profiler, or once for nothing
+    but the kernels that get compiled (`compiling`).
 
     `ceilings` asks for what the GPU does at best, `self_test` for products and copies of known size, in place of cases.
     """
@@ -21,6 +22,7 @@ class Job:
     log: Path
     cases: Mapping[int, Case]
     counters: bool = False
+    compiling: bool = False
     timing: bool = True
     ceilings: bool = False
     self_test: bool = False
