@@ -170,9 +170,9 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _compiled(place: int, case: Case, book: Book, device: Device, job: Job) -> dict[str, object]:
+def _compiled(place: int, make: "Callable[[], Program]", device: Device, job: Job) -> dict[str, object]:
     """One run, after which its kernels lie in Triton's cache."""
-    _warm_up(program_of(case, book, device.name), device)
+    _warm_up(make(), device)
     return {}
 
 
