@@ -150,7 +150,7 @@ class _Run:
         self.steps = sum(alone + profiled for alone, profiled in lacking.values())
 
     def compile(self, progress: Progress) -> None:
-        """All kernels at once, by several processes. One that fails here will fail again, and be told, where it counts."""
+        """All kernels at once, by several processes; a case that fails here will fail again where it counts."""
         waiting = {place: self._cases[place] for place in self._alone if self._peaks[place] <= _MOST_COMPILING_BYTES}
         shares = shared_out(waiting, max(1, (os.cpu_count() or 1) - 2))
         if len(shares) < 2:
