@@ -1,52 +1,57 @@
 """Tile sizes of the linear attention kernels: one fixed table, so that a shape always costs the same.
 
-In: head width, element size and, for causal attention, the chunk. Out: `Tiles`. Nothing is tuned at run time.
+In: head width, element size and the length of a segment. Out: `Tiles`. Nothing is tuned at run time.
 """
 
 from typing import NamedTuple
 
-CHUNKS = (16, 32, 64, 128)
+CHUNKS = (16, 32, 64, 128, 256, 512, 1024)
 HEAD_WIDTHS = (16, 32, 64, 128)
+# What causal attention takes as its chunk if nobody asks for another one, and full attention as its segment.
+CHUNK = 256
+SEGMENT = 512
+
+
+class Walk(NamedTuple):
+    """A kernel that adds up one segment in tiles of `step` rows; `warps` per program, pipeline `stages`."""
+
+    step: int
+    warps: int
+    stages: int
 
 
 class Tile(NamedTuple):
-    """One kernel's configuration: a program's slice of the head width, its warps, and the pipeline's stages."""
+    """A kernel whose programs own `rows` rows of the result and walk through the segment in tiles of `step` rows."""
 
-    columns: int
+    rows: int
+    step: int
     warps: int
     stages: int
 
 
 class Tiles(NamedTuple):
-    """The tiles of one call. A program owns a segment of `segment` rows and walks through it in tiles of `rows`.
+    """The tiles of one call. A segment of `segment` rows has a state of its own; rows and steps divide it.
 
-    `segment` is a multiple of `rows`; causal attention takes its chunk as `rows`.
+    Causal attention takes its chunk as the segment.
     """
 
-    rows: int
     segment: int
-    states: Tile
+    states: Walk
     output: Tile
-    gradients: Tile
+    gradients: Walk
     dq: Tile
-    dk: Tile
-    dv: Tile
+    dk_dv: Tile
 
 
-SEGMENT = 512
-
-
-def tiles_for(head_width: int, element_size: int, rows: int = 64) -> Tiles:
-    """The tiles for a `head_width` in HEAD_WIDTHS, an `element_size` of 2 or 4 bytes, and `rows` in CHUNKS.
-
-    The kernels that carry a state through a segment work on slices of 64 columns, so that two programs fit on a
-    multiprocessor; the two that only add up take the whole width, and read everything once.
-    """
+def tiles_for(head_width: int, element_size: int, segment: int = SEGMENT) -> Tiles:
+    """The tiles for a `head_width` in HEAD_WIDTHS, an `element_size` of 2 or 4 bytes, and a `segment` in CHUNKS."""
     if element_size == 4:
-        # fp32 products run on the ordinary cores and unroll fully: narrow slices keep compile time in bounds.
-        return Tiles(rows, SEGMENT, *[Tile(min(head_width, 32), 8 if head_width == 128 else 4, 1)] * 6)
-    wide = head_width == 128 or rows == 128
-    adding = Tile(head_width, 8 if wide else 4, 2)
-    walking = Tile(min(head_width, 64), 8 if rows == 128 else 4, 1)
-    walking_back = Tile(min(head_width, 64), 8 if wide else 4, 2)
-    return Tiles(rows, SEGMENT, adding, walking, adding, walking, walking_back, walking_back)
+        # fp32 products run on the ordinary cores and unroll fully: small tiles keep compile time in bounds.
+        step = min(32, segment)
+        return Tiles(segment, Walk(step, 8, 1), *[Tile(step, step, 8, 1)], Walk(step, 8, 1), *[Tile(step, step, 8, 1)] * 2)
+    step = min(64, segment)
+    rows = min(128, segment)
+    warps = 8 if head_width == 128 else 4
+    walk = Walk(step, warps, 3)
+    tile = Tile(rows, step, 8, 2)
+    return Tiles(segment, walk, tile, Walk(step, warps, 2), tile, Tile(step, min(32, segment), 4, 2))
