@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from tfcost_kernels.flash.forward import head_start
-from tfcost_kernels.linear.features import feature, load_key_sum, load_rows, load_state, slope, state_start, store_rows
+from tfcost_kernels.linear.features import feature, load_key_sum, load_rows, load_state, slope, state_offset, store_rows
 
 
 @triton.jit
@@ -50,12 +50,12 @@ def dk_dv_kernel(
     index = tl.program_id(1)
     if CAUSAL:
         index = index * tl.cdiv(m, SEGMENT) + first_key // SEGMENT
-    start = state_start(grads_ptr, index, D)
+    start = grads_ptr + state_offset(index, D)
 
     k_head = head_start(k_ptr, batch, kv_head, stride_kb, stride_kh)
     v = load_rows(head_start(v_ptr, batch, kv_head, stride_vb, stride_vh), stride_vn, first_key, m, D, R)  # [R, D]
     k = feature(load_rows(k_head, stride_kn, first_key, m, D, R), MAP).to(v.dtype)
-    grad = load_state(start, D).to(v.dtype)  # [D, D]: values by keys
+    grad = load_state(start, D)  # [D, D]: values by keys
     dv = tl.dot(k, tl.trans(grad), input_precision="ieee")
     dk = tl.dot(v, grad, input_precision="ieee")
     if NORMALISE:

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from tfcost_kernels.flash.forward import head_start
-from tfcost_kernels.linear.features import feature, load_key_sum, load_rows, load_state, slope, state_start, store_rows
+from tfcost_kernels.linear.features import feature, load_key_sum, load_rows, load_state, slope, state_offset, store_rows
 
 
 @triton.jit
@@ -32,10 +32,10 @@ def dq_kernel(
     index = tl.program_id(1) // group
     if CAUSAL:
         index = index * tl.cdiv(n, SEGMENT) + first_row // SEGMENT
-    start = state_start(states_ptr, index, D)
+    start = states_ptr + state_offset(index, D)
 
     do = load_rows(head_start(do_ptr, batch, head, stride_dob, stride_doh), stride_don, first_row, n, D, R)  # [R, D]
-    dq = tl.dot(do, load_state(start, D).to(do.dtype), input_precision="ieee")
+    dq = tl.dot(do, load_state(start, D), input_precision="ieee")
     delta = tl.zeros([R], tl.float32)
     if NORMALISE:
         o = load_rows(head_start(o_ptr, batch, head, stride_ob, stride_oh), stride_on, first_row, n, D, R)

@@ -68,9 +68,9 @@ def store_rows(head, stride, first, n, tile, D: tl.constexpr, R: tl.constexpr):
 
 
 @triton.jit
-def state_start(states, index, D: tl.constexpr):
-    """The address of state number `index`: D rows of Σ v φ(k)ᵀ, one more of Σ φ(k)."""
-    return states + tl.cast(index, tl.int64) * ((D + 1) * D)
+def state_offset(index, D: tl.constexpr):
+    """Where state number `index` begins: D rows of Σ v φ(k)ᵀ, one more of Σ φ(k)."""
+    return tl.cast(index, tl.int64) * ((D + 1) * D)
 
 
 @triton.jit

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from tfcost_kernels.flash.forward import head_start
-from tfcost_kernels.linear.features import NARROW, feature, load_key_sum, load_rows, load_state, state_start, store_rows
+from tfcost_kernels.linear.features import NARROW, feature, load_key_sum, load_rows, load_state, state_offset, store_rows
 
 
 @triton.jit
@@ -32,16 +32,15 @@ def output_kernel(
     index = tl.program_id(1) // group
     if CAUSAL:
         index = index * tl.cdiv(n, SEGMENT) + first_row // SEGMENT
-    start = state_start(states_ptr, index, D)
+    start = states_ptr + state_offset(index, D)
 
     q = load_rows(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, first_row, n, D, R)
+    state = load_state(start, D)  # [D, D]: values by keys
     q = feature(q, MAP).to(q.dtype)  # [R, D]
-    state = load_state(start, D).to(q.dtype)  # [D, D]: values by keys
     o = tl.dot(q, tl.trans(state), input_precision="ieee")
     if NORMALISE:
         # On the tensor cores too: there, φ(q) need not be computed once more for a sum along its rows.
-        keys = load_key_sum(start, D).to(q.dtype)
-        keys = tl.where(tl.arange(0, NARROW)[:, None] == 0, keys[None, :], 0.0)
+        keys = tl.where(tl.arange(0, NARROW)[:, None] == 0, load_key_sum(start, D)[None, :], 0.0)
         norm = tl.sum(tl.dot(q, tl.trans(keys), input_precision="ieee"), 1) + epsilon
     if CAUSAL:
         k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)

@@ -1,7 +1,7 @@
 """The launchers of the linear attention kernels.
 
-In: q and o [b,h,n,d_h], k and v [b,h_kv,m,d_h]. States are [b,h_kv,segments,d_h+1,d_h] in fp32, `norm` and `delta`
-[b,h,n] in fp32. Sizes may be symbolic (torch.SymInt): nothing here branches on b, h, h_kv, n or m.
+In: q and o [b,h,n,d_h], k and v [b,h_kv,m,d_h]. States are [b,h_kv,segments,d_h+1,d_h] in the type of the inputs,
+`norm` and `delta` [b,h,n] in fp32. Sizes may be symbolic (torch.SymInt): nothing here branches on b, h, h_kv, n or m.
 """
 
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ def launch_states(k: Tensor, v: Tensor, options: Options) -> Tensor:
     segment_states_kernel[_ceil_div(m, segment), b * h_kv](
         k, v, states, *strides(k, v), h_kv, m, CAUSAL=options.causal, **_constants(k, options.tiles.states, options)
     )
-    return _sum_segments(states, options.causal, reverse=False)
+    return _sum_segments(states, k.dtype, options.causal, reverse=False)
 
 
 def launch_output(
@@ -79,7 +79,7 @@ def launch_state_gradients(
         q, do, norm, delta, grads, *strides(q, do), h_kv, h // h_kv, n,
         NORMALISE=options.normalise, **_constants(q, options.tiles.gradients, options),
     )  # fmt: skip
-    return _sum_segments(grads, options.causal, reverse=True)
+    return _sum_segments(grads, k.dtype, options.causal, reverse=True)
 
 
 def launch_dk_dv(
@@ -121,16 +121,16 @@ def _new_states(like: Tensor, h_kv: int, rows: int, segment: int) -> Tensor:
     return torch.empty(shape, dtype=torch.float32, device=like.device)
 
 
-def _sum_segments(states: Tensor, causal: bool, *, reverse: bool) -> Tensor:
-    """Causal: what comes before each segment (`reverse`: behind it), in place. Full: the total."""
+def _sum_segments(states: Tensor, dtype: torch.dtype, causal: bool, *, reverse: bool) -> Tensor:
+    """Causal: what comes before each segment (`reverse`: behind it). Full: the total. Both in `dtype`."""
     b, h_kv, segments, rows, d_h = states.shape
+    sums = torch.empty((b, h_kv, segments if causal else 1, rows, d_h), dtype=dtype, device=states.device)
     constants: dict[str, Any] = {"D": d_h, "AT_ONCE": SEGMENTS_AT_ONCE, "num_warps": 1, "num_stages": 1}
     if causal:
-        prefix_kernel[rows, b * h_kv](states, segments, REVERSE=reverse, **constants)
-        return states
-    total = torch.empty((b, h_kv, 1, rows, d_h), dtype=torch.float32, device=states.device)
-    total_kernel[rows, b * h_kv](states, total, segments, **constants)
-    return total
+        prefix_kernel[rows, b * h_kv](states, sums, segments, REVERSE=reverse, **constants)
+    else:
+        total_kernel[rows, b * h_kv](states, sums, segments, **constants)
+    return sums
 
 
 def _ceil_div(size: int, tile: int) -> int:

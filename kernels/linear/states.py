@@ -1,14 +1,15 @@
 """Triton kernels for the states: sums over the rows of a segment, and sums over segments.
 
-In: K and V, or Q, dO and what the forward pass kept of each row. Out: states [b,h_kv,segments,d_h+1,d_h] in fp32: d_h
-rows of Σ v φ(k)ᵀ and one of Σ φ(k), or their gradients. No atomics: the results are the same in every run.
+In: K and V, or Q, dO and what the forward pass kept of each row. Out: states [b,h_kv,segments,d_h+1,d_h], d_h rows of
+Σ v φ(k)ᵀ and one of Σ φ(k), or their gradients: of segments in fp32, sums of them in the type of the inputs, in which
+they are multiplied. No atomics: the results are the same in every run.
 """
 
 import triton
 import triton.language as tl
 
 from tfcost_kernels.flash.forward import head_start
-from tfcost_kernels.linear.features import feature, load_columns, load_rows, partial_sums, state_start, store_state
+from tfcost_kernels.linear.features import feature, load_columns, load_rows, partial_sums, state_offset, store_state
 
 
 @triton.jit
@@ -34,7 +35,7 @@ def segment_states_kernel(
         v = load_columns(v_head, stride_vn, first, m, D, STEP)  # [D, STEP]
         state = tl.dot(v, k.to(v.dtype), state, input_precision="ieee")
         keys += partial_sums(k, D, STEP)
-    start = state_start(states_ptr, tl.program_id(1) * tl.num_programs(0) + tl.program_id(0), D)
+    start = states_ptr + state_offset(tl.program_id(1) * tl.num_programs(0) + tl.program_id(0), D)
     store_state(start, state, tl.sum(keys, 0), D)
 
 
@@ -70,13 +71,15 @@ def segment_gradients_kernel(
                 w = (w.to(tl.float32) * share[None, :]).to(dtype)
                 grad_keys += partial_sums(u * delta[:, None], D, STEP)
             grad = tl.dot(w, u.to(dtype), grad, input_precision="ieee")
-    start = state_start(grads_ptr, tl.program_id(1) * tl.num_programs(0) + tl.program_id(0), D)
+    start = grads_ptr + state_offset(tl.program_id(1) * tl.num_programs(0) + tl.program_id(0), D)
     store_state(start, grad, tl.sum(grad_keys, 0), D)
 
 
 @triton.jit
-def prefix_kernel(states_ptr, segments, D: tl.constexpr, REVERSE: tl.constexpr, AT_ONCE: tl.constexpr):
-    """Replace each segment's state by the sum over the segments before it (REVERSE: behind it), in place.
+def prefix_kernel(
+    states_ptr, sums_ptr, segments, D: tl.constexpr, REVERSE: tl.constexpr, AT_ONCE: tl.constexpr
+):  # fmt: skip
+    """Per segment, the sum of the states before it (REVERSE: behind it), in the type of `sums_ptr`.
 
     Grid: (D + 1, b*kv_heads); a program owns one row of the states and loads it from AT_ONCE segments at a time.
     """
@@ -85,19 +88,21 @@ def prefix_kernel(states_ptr, segments, D: tl.constexpr, REVERSE: tl.constexpr, 
     for first in range(0, segments, AT_ONCE):
         step = first + tl.arange(0, AT_ONCE)
         segment = segments - 1 - step if REVERSE else step
-        place = state_start(states_ptr, tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
-        own = tl.load(place, mask=step[:, None] < segments, other=0.0)  # [AT_ONCE, D]
-        tl.store(place, running[None, :] + (tl.cumsum(own, 0) - own), mask=step[:, None] < segments)
+        place = state_offset(tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
+        own = tl.load(states_ptr + place, mask=step[:, None] < segments, other=0.0)  # [AT_ONCE, D]
+        before = running[None, :] + (tl.cumsum(own, 0) - own)
+        tl.store(sums_ptr + place, before.to(sums_ptr.dtype.element_ty), mask=step[:, None] < segments)
         running += tl.sum(own, 0)
 
 
 @triton.jit
 def total_kernel(states_ptr, total_ptr, segments, D: tl.constexpr, AT_ONCE: tl.constexpr):
-    """The sum over all segments: [b,h_kv,1,D+1,D]. Grid: (D + 1, b*kv_heads); a program owns one row."""
+    """The sum over all segments: [b,h_kv,1,D+1,D], in the type of `total_ptr`. Grid: as `prefix_kernel`."""
     row = tl.program_id(0) * D + tl.arange(0, D)
     total = tl.zeros([AT_ONCE, D], tl.float32)
     for first in range(0, segments, AT_ONCE):
         segment = first + tl.arange(0, AT_ONCE)
-        place = state_start(states_ptr, tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
+        place = states_ptr + state_offset(tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
         total += tl.load(place, mask=segment[:, None] < segments, other=0.0)
-    tl.store(state_start(total_ptr, tl.program_id(1), D) + row, tl.sum(total, 0))
+    place = total_ptr + state_offset(tl.program_id(1), D) + row
+    tl.store(place, tl.sum(total, 0).to(total_ptr.dtype.element_ty))
