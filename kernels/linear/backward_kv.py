@@ -16,7 +16,7 @@ def _scaled_rows(
     q_head, do_head, norm_ptr, delta_ptr, flat, stride_qn, stride_don, first, m,
     MAP: tl.constexpr, D: tl.constexpr, STEP: tl.constexpr, NORMALISE: tl.constexpr,
 ):  # fmt: skip
-    """u = φ(q)/√D and w = dO/√D [STEP, D], in the type of dO, and delta/√D [STEP] (0 unless NORMALISE)."""
+    """Of STEP queries: u = φ(q)/√D and w = dO/√D [STEP, D], in the type of dO; delta/√D [STEP], 0 unless NORMALISE."""
     row = first + tl.arange(0, STEP)
     u = feature(load_rows(q_head, stride_qn, first, m, D, STEP), MAP)
     w = load_rows(do_head, stride_don, first, m, D, STEP)

@@ -90,8 +90,9 @@ def load_key_sum(start, D: tl.constexpr):
 def store_state(start, state, keys, D: tl.constexpr):
     """Write a state [D, D], values by keys, and its key sum [D]."""
     width = tl.arange(0, D)
-    tl.store(start + (width[:, None] * D + width[None, :]), state)
-    tl.store(start + D * D + width, keys)
+    dtype = start.dtype.element_ty
+    tl.store(start + (width[:, None] * D + width[None, :]), state.to(dtype))
+    tl.store(start + D * D + width, keys.to(dtype))
 
 
 @triton.jit

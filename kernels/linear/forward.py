@@ -8,7 +8,15 @@ import triton
 import triton.language as tl
 
 from tfcost_kernels.flash.forward import head_start
-from tfcost_kernels.linear.features import NARROW, feature, load_key_sum, load_rows, load_state, state_offset, store_rows
+from tfcost_kernels.linear.features import (
+    NARROW,
+    feature,
+    load_key_sum,
+    load_rows,
+    load_state,
+    state_offset,
+    store_rows,
+)
 
 
 @triton.jit

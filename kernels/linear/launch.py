@@ -16,7 +16,6 @@ from tfcost_kernels.linear.forward import output_kernel
 from tfcost_kernels.linear.states import prefix_kernel, segment_gradients_kernel, segment_states_kernel, total_kernel
 from tfcost_kernels.linear.tiles import Tile, Tiles, Walk
 
-
 # Loads in flight of one program that sums up segments: as many as hide the memory's latency.
 SEGMENTS_AT_ONCE = 8
 
@@ -37,7 +36,7 @@ def launch_states(k: Tensor, v: Tensor, options: Options) -> Tensor:
     segment_states_kernel[_ceil_div(m, segment), b * h_kv](
         k, v, states, *strides(k, v), h_kv, m, CAUSAL=options.causal, **_constants(k, options.tiles.states, options)
     )
-    return _sum_segments(states, k.dtype, options.causal, reverse=False)
+    return _sum_segments(states, options.causal, reverse=False)
 
 
 def launch_output(
@@ -79,7 +78,7 @@ def launch_state_gradients(
         q, do, norm, delta, grads, *strides(q, do), h_kv, h // h_kv, n,
         NORMALISE=options.normalise, **_constants(q, options.tiles.gradients, options),
     )  # fmt: skip
-    return _sum_segments(grads, k.dtype, options.causal, reverse=True)
+    return _sum_segments(grads, options.causal, reverse=True)
 
 
 def launch_dk_dv(
@@ -118,19 +117,19 @@ def _constants(rows: Tensor, walk: Walk | Tile, options: Options) -> dict[str, A
 def _new_states(like: Tensor, h_kv: int, rows: int, segment: int) -> Tensor:
     b, _, _, d_h = like.shape
     shape = (b, h_kv, _ceil_div(rows, segment), d_h + 1, d_h)
-    return torch.empty(shape, dtype=torch.float32, device=like.device)
+    return torch.empty(shape, dtype=like.dtype, device=like.device)
 
 
-def _sum_segments(states: Tensor, dtype: torch.dtype, causal: bool, *, reverse: bool) -> Tensor:
-    """Causal: what comes before each segment (`reverse`: behind it). Full: the total. Both in `dtype`."""
+def _sum_segments(states: Tensor, causal: bool, *, reverse: bool) -> Tensor:
+    """Causal: what comes before each segment (`reverse`: behind it), in place. Full: the total."""
     b, h_kv, segments, rows, d_h = states.shape
-    sums = torch.empty((b, h_kv, segments if causal else 1, rows, d_h), dtype=dtype, device=states.device)
     constants: dict[str, Any] = {"D": d_h, "AT_ONCE": SEGMENTS_AT_ONCE, "num_warps": 1, "num_stages": 1}
     if causal:
-        prefix_kernel[rows, b * h_kv](states, sums, segments, REVERSE=reverse, **constants)
-    else:
-        total_kernel[rows, b * h_kv](states, sums, segments, **constants)
-    return sums
+        prefix_kernel[rows, b * h_kv](states, segments, REVERSE=reverse, **constants)
+        return states
+    total = torch.empty((b, h_kv, 1, rows, d_h), dtype=states.dtype, device=states.device)
+    total_kernel[rows, b * h_kv](states, total, segments, **constants)
+    return total
 
 
 def _ceil_div(size: int, tile: int) -> int:

@@ -1,8 +1,8 @@
 """Triton kernels for the states: sums over the rows of a segment, and sums over segments.
 
-In: K and V, or Q, dO and what the forward pass kept of each row. Out: states [b,h_kv,segments,d_h+1,d_h], d_h rows of
-Σ v φ(k)ᵀ and one of Σ φ(k), or their gradients: of segments in fp32, sums of them in the type of the inputs, in which
-they are multiplied. No atomics: the results are the same in every run.
+In: K and V, or Q, dO and what the forward pass kept of each row. Out: states [b,h_kv,segments,d_h+1,d_h] in the type of
+the inputs, in which they are multiplied: d_h rows of Σ v φ(k)ᵀ and one of Σ φ(k), or their gradients. Sums are taken in
+fp32. No atomics: the results are the same in every run.
 """
 
 import triton
@@ -76,10 +76,8 @@ def segment_gradients_kernel(
 
 
 @triton.jit
-def prefix_kernel(
-    states_ptr, sums_ptr, segments, D: tl.constexpr, REVERSE: tl.constexpr, AT_ONCE: tl.constexpr
-):  # fmt: skip
-    """Per segment, the sum of the states before it (REVERSE: behind it), in the type of `sums_ptr`.
+def prefix_kernel(states_ptr, segments, D: tl.constexpr, REVERSE: tl.constexpr, AT_ONCE: tl.constexpr):
+    """Replace each segment's state by the sum over the segments before it (REVERSE: behind it), in place.
 
     Grid: (D + 1, b*kv_heads); a program owns one row of the states and loads it from AT_ONCE segments at a time.
     """
@@ -88,21 +86,21 @@ def prefix_kernel(
     for first in range(0, segments, AT_ONCE):
         step = first + tl.arange(0, AT_ONCE)
         segment = segments - 1 - step if REVERSE else step
-        place = state_offset(tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
-        own = tl.load(states_ptr + place, mask=step[:, None] < segments, other=0.0)  # [AT_ONCE, D]
+        place = states_ptr + state_offset(tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
+        own = tl.load(place, mask=step[:, None] < segments, other=0.0).to(tl.float32)  # [AT_ONCE, D]
         before = running[None, :] + (tl.cumsum(own, 0) - own)
-        tl.store(sums_ptr + place, before.to(sums_ptr.dtype.element_ty), mask=step[:, None] < segments)
+        tl.store(place, before.to(states_ptr.dtype.element_ty), mask=step[:, None] < segments)
         running += tl.sum(own, 0)
 
 
 @triton.jit
 def total_kernel(states_ptr, total_ptr, segments, D: tl.constexpr, AT_ONCE: tl.constexpr):
-    """The sum over all segments: [b,h_kv,1,D+1,D], in the type of `total_ptr`. Grid: as `prefix_kernel`."""
+    """The sum over all segments: [b,h_kv,1,D+1,D]. Grid: (D + 1, b*kv_heads); a program owns one row."""
     row = tl.program_id(0) * D + tl.arange(0, D)
     total = tl.zeros([AT_ONCE, D], tl.float32)
     for first in range(0, segments, AT_ONCE):
         segment = first + tl.arange(0, AT_ONCE)
         place = states_ptr + state_offset(tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
-        total += tl.load(place, mask=segment[:, None] < segments, other=0.0)
+        total += tl.load(place, mask=segment[:, None] < segments, other=0.0).to(tl.float32)
     place = total_ptr + state_offset(tl.program_id(1), D) + row
     tl.store(place, tl.sum(total, 0).to(total_ptr.dtype.element_ty))

@@ -43,15 +43,22 @@ class Tiles(NamedTuple):
     dk_dv: Tile
 
 
+# By head width: states, output, gradients, dq, dk_dv. Narrower heads take the tiles of 64.
+_HALF = {
+    64: (Walk(64, 4, 3), Tile(64, 64, 4, 2), Walk(32, 8, 3), Tile(64, 32, 4, 2), Tile(64, 32, 4, 1)),
+    128: (Walk(32, 8, 4), Tile(128, 64, 8, 2), Walk(32, 8, 3), Tile(128, 64, 8, 2), Tile(128, 32, 8, 2)),
+}
+# fp32 products run on the ordinary cores and unroll fully: small tiles keep compile time in bounds.
+_SINGLE = (Walk(32, 8, 1), Tile(32, 32, 8, 1), Walk(32, 8, 1), Tile(32, 32, 8, 1), Tile(32, 32, 8, 1))
+
+
 def tiles_for(head_width: int, element_size: int, segment: int = SEGMENT) -> Tiles:
     """The tiles for a `head_width` in HEAD_WIDTHS, an `element_size` of 2 or 4 bytes, and a `segment` in CHUNKS."""
-    if element_size == 4:
-        # fp32 products run on the ordinary cores and unroll fully: small tiles keep compile time in bounds.
-        step = min(32, segment)
-        return Tiles(segment, Walk(step, 8, 1), *[Tile(step, step, 8, 1)], Walk(step, 8, 1), *[Tile(step, step, 8, 1)] * 2)
-    step = min(64, segment)
-    rows = min(128, segment)
-    warps = 8 if head_width == 128 else 4
-    walk = Walk(step, warps, 3)
-    tile = Tile(rows, step, 8, 2)
-    return Tiles(segment, walk, tile, Walk(step, warps, 2), tile, Tile(step, min(32, segment), 4, 2))
+    table = _SINGLE if element_size == 4 else _HALF[max(head_width, 64)]
+    return Tiles(segment, *(_within(tile, segment) for tile in table))
+
+
+def _within(tile: Walk | Tile, segment: int) -> Walk | Tile:
+    """The tile, no longer than a segment."""
+    shorter = tile._replace(step=min(tile.step, segment))
+    return shorter._replace(rows=min(shorter.rows, segment)) if isinstance(shorter, Tile) else shorter
