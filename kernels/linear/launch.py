@@ -36,7 +36,7 @@ def launch_states(k: Tensor, v: Tensor, options: Options) -> Tensor:
     segment_states_kernel[_ceil_div(m, segment), b * h_kv](
         k, v, states, *strides(k, v), h_kv, m, CAUSAL=options.causal, **_constants(k, options.tiles.states, options)
     )
-    return _sum_segments(states, options.causal, reverse=False)
+    return sum_segments(states, options.causal, reverse=False)
 
 
 def launch_output(
@@ -78,7 +78,7 @@ def launch_state_gradients(
         q, do, norm, delta, grads, *strides(q, do), h_kv, h // h_kv, n,
         NORMALISE=options.normalise, **_constants(q, options.tiles.gradients, options),
     )  # fmt: skip
-    return _sum_segments(grads, options.causal, reverse=True)
+    return sum_segments(grads, options.causal, reverse=True)
 
 
 def launch_dk_dv(
@@ -120,7 +120,7 @@ def _new_states(like: Tensor, h_kv: int, rows: int, segment: int) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device)
 
 
-def _sum_segments(states: Tensor, causal: bool, *, reverse: bool) -> Tensor:
+def sum_segments(states: Tensor, causal: bool, *, reverse: bool) -> Tensor:
     """Causal: what comes before each segment (`reverse`: behind it), in place. Full: the total."""
     b, h_kv, segments, rows, d_h = states.shape
     constants: dict[str, Any] = {"D": d_h, "AT_ONCE": SEGMENTS_AT_ONCE, "num_warps": 1, "num_stages": 1}
