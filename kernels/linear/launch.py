@@ -14,10 +14,7 @@ from tfcost_kernels.linear.backward_q import dq_kernel
 from tfcost_kernels.linear.features import EPSILON
 from tfcost_kernels.linear.forward import output_kernel
 from tfcost_kernels.linear.states import prefix_kernel, segment_gradients_kernel, segment_states_kernel, total_kernel
-from tfcost_kernels.linear.tiles import Tile, Tiles, Walk
-
-# Loads in flight of one program that sums up segments: as many as hide the memory's latency.
-SEGMENTS_AT_ONCE = 8
+from tfcost_kernels.linear.tiles import SUMS, Tile, Tiles, Walk
 
 
 class Options(NamedTuple):
@@ -123,12 +120,15 @@ def _new_states(like: Tensor, h_kv: int, rows: int, segment: int) -> Tensor:
 def sum_segments(states: Tensor, causal: bool, *, reverse: bool) -> Tensor:
     """Causal: what comes before each segment (`reverse`: behind it), in place. Full: the total."""
     b, h_kv, segments, rows, d_h = states.shape
-    constants: dict[str, Any] = {"D": d_h, "AT_ONCE": SEGMENTS_AT_ONCE, "num_warps": 1, "num_stages": 1}
+    grid = _ceil_div(rows * d_h, SUMS.block), b * h_kv
+    constants: dict[str, Any] = {
+        "D": d_h, "BLOCK": SUMS.block, "AT_ONCE": SUMS.segments, "num_warps": SUMS.warps, "num_stages": 1
+    }  # fmt: skip
     if causal:
-        prefix_kernel[rows, b * h_kv](states, segments, REVERSE=reverse, **constants)
+        prefix_kernel[grid](states, segments, REVERSE=reverse, **constants)
         return states
     total = torch.empty((b, h_kv, 1, rows, d_h), dtype=states.dtype, device=states.device)
-    total_kernel[rows, b * h_kv](states, total, segments, **constants)
+    total_kernel[grid](states, total, segments, **constants)
     return total
 
 

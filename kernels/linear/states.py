@@ -76,31 +76,36 @@ def segment_gradients_kernel(
 
 
 @triton.jit
-def prefix_kernel(states_ptr, segments, D: tl.constexpr, REVERSE: tl.constexpr, AT_ONCE: tl.constexpr):
+def prefix_kernel(
+    states_ptr, segments, D: tl.constexpr, REVERSE: tl.constexpr, BLOCK: tl.constexpr, AT_ONCE: tl.constexpr
+):  # fmt: skip
     """Replace each segment's state by the sum over the segments before it (REVERSE: behind it), in place.
 
-    Grid: (D + 1, b*kv_heads); a program owns one row of the states and loads it from AT_ONCE segments at a time.
+    Grid: (ceil((D+1)*D/BLOCK), b*kv_heads); a program owns BLOCK elements of the states and loads them from AT_ONCE
+    segments at a time.
     """
-    row = tl.program_id(0) * D + tl.arange(0, D)
-    running = tl.zeros([D], tl.float32)
+    element = (tl.program_id(0) * BLOCK + tl.arange(0, BLOCK))[None, :]
+    running = tl.zeros([BLOCK], tl.float32)
     for first in range(0, segments, AT_ONCE):
-        step = first + tl.arange(0, AT_ONCE)
+        step = (first + tl.arange(0, AT_ONCE))[:, None]
         segment = segments - 1 - step if REVERSE else step
-        place = states_ptr + state_offset(tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
-        own = tl.load(place, mask=step[:, None] < segments, other=0.0).to(tl.float32)  # [AT_ONCE, D]
+        place = states_ptr + (state_offset(tl.program_id(1) * segments + segment, D) + element)
+        exists = (step < segments) & (element < (D + 1) * D)
+        own = tl.load(place, mask=exists, other=0.0).to(tl.float32)  # [AT_ONCE, BLOCK]
         before = running[None, :] + (tl.cumsum(own, 0) - own)
-        tl.store(place, before.to(states_ptr.dtype.element_ty), mask=step[:, None] < segments)
+        tl.store(place, before.to(states_ptr.dtype.element_ty), mask=exists)
         running += tl.sum(own, 0)
 
 
 @triton.jit
-def total_kernel(states_ptr, total_ptr, segments, D: tl.constexpr, AT_ONCE: tl.constexpr):
-    """The sum over all segments: [b,h_kv,1,D+1,D]. Grid: (D + 1, b*kv_heads); a program owns one row."""
-    row = tl.program_id(0) * D + tl.arange(0, D)
-    total = tl.zeros([AT_ONCE, D], tl.float32)
+def total_kernel(states_ptr, total_ptr, segments, D: tl.constexpr, BLOCK: tl.constexpr, AT_ONCE: tl.constexpr):
+    """The sum over all segments: [b,h_kv,1,D+1,D]. Grid and programs as `prefix_kernel`."""
+    element = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.zeros([AT_ONCE, BLOCK], tl.float32)
     for first in range(0, segments, AT_ONCE):
-        segment = first + tl.arange(0, AT_ONCE)
-        place = states_ptr + state_offset(tl.program_id(1) * segments + segment, D)[:, None] + row[None, :]
-        total += tl.load(place, mask=segment[:, None] < segments, other=0.0).to(tl.float32)
-    place = total_ptr + state_offset(tl.program_id(1), D) + row
-    tl.store(place, tl.sum(total, 0).to(total_ptr.dtype.element_ty))
+        segment = (first + tl.arange(0, AT_ONCE))[:, None]
+        place = states_ptr + (state_offset(tl.program_id(1) * segments + segment, D) + element[None, :])
+        exists = (segment < segments) & (element < (D + 1) * D)[None, :]
+        total += tl.load(place, mask=exists, other=0.0).to(tl.float32)
+    place = total_ptr + state_offset(tl.program_id(1), D) + element
+    tl.store(place, tl.sum(total, 0).to(total_ptr.dtype.element_ty), mask=element < (D + 1) * D)

@@ -29,6 +29,14 @@ class Tile(NamedTuple):
     stages: int
 
 
+class Sums(NamedTuple):
+    """A kernel that adds up states, `block` elements per program from `segments` states at a time."""
+
+    block: int
+    segments: int
+    warps: int
+
+
 class Tiles(NamedTuple):
     """The tiles of one call. A segment of `segment` rows has a state of its own; rows and steps divide it.
 
@@ -43,6 +51,8 @@ class Tiles(NamedTuple):
     dk_dv: Tile
 
 
+# Enough loads in flight to hide the memory's latency, at every head width.
+SUMS = Sums(512, 8, 2)
 # By head width: states, output, gradients, dq, dk_dv. Narrower heads take the tiles of 64.
 _HALF = {
     64: (Walk(64, 4, 3), Tile(64, 64, 4, 2), Walk(32, 8, 3), Tile(64, 32, 4, 2), Tile(64, 32, 4, 1)),
