@@ -38,18 +38,19 @@ def dk_dv_kernel(
     kv_heads, group, m, MAP: tl.constexpr, D: tl.constexpr, R: tl.constexpr, STEP: tl.constexpr,
     SEGMENT: tl.constexpr, CAUSAL: tl.constexpr, NORMALISE: tl.constexpr,
 ):  # fmt: skip
-    """DK and dV of R keys. Grid: (ceil(m/R), b*kv_heads).
+    """DK and dV of R keys. Grid: (SEGMENT/R, ceil(m/SEGMENT), b*kv_heads).
 
     `grads_ptr` holds a state's gradient per segment if CAUSAL, else one. If CAUSAL there are m queries;
     else Q, dO, the normalisers and delta are unused.
     """
-    batch = tl.program_id(1) // kv_heads
-    kv_head = tl.program_id(1) % kv_heads
-    first_key = tl.program_id(0) * R
+    batch = tl.program_id(2) // kv_heads
+    kv_head = tl.program_id(2) % kv_heads
+    begin = tl.program_id(1) * SEGMENT
+    first_key = begin + tl.program_id(0) * R
     key = first_key + tl.arange(0, R)
-    index = tl.program_id(1)
+    index = tl.program_id(2)
     if CAUSAL:
-        index = index * tl.cdiv(m, SEGMENT) + first_key // SEGMENT
+        index = index * tl.num_programs(1) + tl.program_id(1)
     start = grads_ptr + state_offset(index, D)
 
     k_head = head_start(k_ptr, batch, kv_head, stride_kb, stride_kh)
@@ -61,13 +62,12 @@ def dk_dv_kernel(
     if NORMALISE:
         dk -= load_key_sum(start, D)[None, :]
     if CAUSAL:
-        stop = tl.minimum(first_key // SEGMENT * SEGMENT + SEGMENT, m)
         for member in range(group):
             head = kv_head * group + member
             q_head = head_start(q_ptr, batch, head, stride_qb, stride_qh)
             do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
-            flat = tl.cast(tl.program_id(1) * group + member, tl.int64) * m
-            for first in range(first_key // STEP * STEP, stop, STEP):
+            flat = tl.cast(tl.program_id(2) * group + member, tl.int64) * m
+            for first in range(begin + tl.program_id(0) * R // STEP * STEP, begin + SEGMENT, STEP):
                 u, w, delta = _scaled_rows(
                     q_head, do_head, norm_ptr, delta_ptr, flat, stride_qn, stride_don, first, m,
                     MAP, D, STEP, NORMALISE,

@@ -19,19 +19,19 @@ def dq_kernel(
     heads, group, n, MAP: tl.constexpr, D: tl.constexpr, R: tl.constexpr, STEP: tl.constexpr,
     SEGMENT: tl.constexpr, CAUSAL: tl.constexpr, NORMALISE: tl.constexpr,
 ):  # fmt: skip
-    """DQ and delta = dO·o/√D of R rows. Grid: (ceil(n/R), b*heads).
+    """DQ and delta = dO·o/√D of R rows. Grid: (SEGMENT/R, ceil(n/SEGMENT), b*heads).
 
     `states_ptr` is as in the forward kernel; K and V are unused unless CAUSAL, O, the normalisers and delta unless
     NORMALISE.
     """
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
-    first_row = tl.program_id(0) * R
+    batch = tl.program_id(2) // heads
+    head = tl.program_id(2) % heads
+    begin = tl.program_id(1) * SEGMENT
+    first_row = begin + tl.program_id(0) * R
     row = first_row + tl.arange(0, R)
-    begin = first_row // SEGMENT * SEGMENT
-    index = tl.program_id(1) // group
+    index = tl.program_id(2) // group
     if CAUSAL:
-        index = index * tl.cdiv(n, SEGMENT) + first_row // SEGMENT
+        index = index * tl.num_programs(1) + tl.program_id(1)
     start = states_ptr + state_offset(index, D)
 
     do = load_rows(head_start(do_ptr, batch, head, stride_dob, stride_doh), stride_don, first_row, n, D, R)  # [R, D]
@@ -44,7 +44,7 @@ def dq_kernel(
     if CAUSAL:
         k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
         v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
-        for first in range(begin, tl.minimum(first_row + R, n), STEP):
+        for first in range(begin, first_row + R, STEP):
             v = load_rows(v_head, stride_vn, first, n, D, STEP)
             k = load_rows(k_head, stride_kn, first, n, D, STEP)
             k = feature(k, MAP).to(k.dtype)  # [STEP, D]
@@ -52,7 +52,7 @@ def dq_kernel(
             dp = tl.where((row - first)[:, None] >= tl.arange(0, STEP)[None, :], dp, 0.0)
             dq = tl.dot(dp.to(k.dtype), k, dq, input_precision="ieee")
     if NORMALISE:
-        flat = tl.cast(tl.program_id(1), tl.int64) * n
+        flat = tl.cast(tl.program_id(2), tl.int64) * n
         share = tl.rsqrt(tl.load(norm_ptr + flat + row, mask=row < n, other=1.0))
         tl.store(delta_ptr + flat + row, delta * share, mask=row < n)
         dq = dq * (share * share)[:, None]

@@ -27,19 +27,19 @@ def output_kernel(
     MAP: tl.constexpr, D: tl.constexpr, R: tl.constexpr, STEP: tl.constexpr, SEGMENT: tl.constexpr,
     CAUSAL: tl.constexpr, NORMALISE: tl.constexpr, SAVE: tl.constexpr,
 ):  # fmt: skip
-    """O and the normalisers of R rows. Grid: (ceil(n/R), b*heads).
+    """O and the normalisers of R rows. Grid: (SEGMENT/R, ceil(n/SEGMENT), b*heads).
 
     `group` is h / h_kv. `states_ptr` holds a state per segment if CAUSAL, else one; K and V are unused unless
     CAUSAL, `norm_ptr` unless SAVE.
     """
-    batch = tl.program_id(1) // heads
-    head = tl.program_id(1) % heads
-    first_row = tl.program_id(0) * R
+    batch = tl.program_id(2) // heads
+    head = tl.program_id(2) % heads
+    begin = tl.program_id(1) * SEGMENT
+    first_row = begin + tl.program_id(0) * R
     row = first_row + tl.arange(0, R)
-    begin = first_row // SEGMENT * SEGMENT
-    index = tl.program_id(1) // group
+    index = tl.program_id(2) // group
     if CAUSAL:
-        index = index * tl.cdiv(n, SEGMENT) + first_row // SEGMENT
+        index = index * tl.num_programs(1) + tl.program_id(1)
     start = states_ptr + state_offset(index, D)
 
     q = load_rows(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, first_row, n, D, R)
@@ -53,7 +53,7 @@ def output_kernel(
     if CAUSAL:
         k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
         v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
-        for first in range(begin, tl.minimum(first_row + R, n), STEP):
+        for first in range(begin, first_row + R, STEP):
             k = load_rows(k_head, stride_kn, first, n, D, STEP)
             k = feature(k, MAP).to(k.dtype)  # [STEP, D]
             v = load_rows(v_head, stride_vn, first, n, D, STEP)
@@ -65,5 +65,5 @@ def output_kernel(
     if NORMALISE:
         o = o * (1.0 / norm)[:, None]
         if SAVE:
-            tl.store(norm_ptr + tl.cast(tl.program_id(1), tl.int64) * n + row, norm, mask=row < n)
+            tl.store(norm_ptr + tl.cast(tl.program_id(2), tl.int64) * n + row, norm, mask=row < n)
     store_rows(head_start(o_ptr, batch, head, stride_ob, stride_oh), stride_on, first_row, n, o, D, R)

@@ -40,10 +40,10 @@ def launch_output(
     q: Tensor, k: Tensor, v: Tensor, states: Tensor, options: Options, *, save_norm: bool
 ) -> tuple[Tensor, Tensor | None]:
     """O and, if asked for, the normaliser of each row."""
-    (b, h, n, _), tile = q.shape, options.tiles.output
+    h, n, tile = q.shape[1], q.shape[2], options.tiles.output
     o = torch.empty_like(q)
-    norm = torch.empty((b, h, n), dtype=torch.float32, device=q.device) if save_norm else None
-    output_kernel[_ceil_div(n, tile.rows), b * h](
+    norm = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device) if save_norm else None
+    output_kernel[_grid(q, tile, options)](
         q, k, v, states, o, norm, *strides(q, k, v, o), h, h // k.shape[1], n, EPSILON,
         R=tile.rows, CAUSAL=options.causal, NORMALISE=options.normalise, SAVE=save_norm,
         **_constants(q, tile, options),
@@ -55,10 +55,10 @@ def launch_dq(
     q: Tensor, k: Tensor, v: Tensor, o: Tensor, do: Tensor, states: Tensor, norm: Tensor | None, options: Options
 ) -> tuple[Tensor, Tensor | None]:
     """DQ, and delta if there is a normaliser."""
-    (b, h, n, _), tile = q.shape, options.tiles.dq
+    h, n, tile = q.shape[1], q.shape[2], options.tiles.dq
     dq = torch.empty_like(q)
     delta = None if norm is None else torch.empty_like(norm)
-    dq_kernel[_ceil_div(n, tile.rows), b * h](
+    dq_kernel[_grid(q, tile, options)](
         q, k, v, o, do, states, norm, dq, delta, *strides(q, k, v, o, do, dq), h, h // k.shape[1], n,
         R=tile.rows, CAUSAL=options.causal, NORMALISE=options.normalise, **_constants(q, tile, options),
     )  # fmt: skip
@@ -83,9 +83,9 @@ def launch_dk_dv(
     options: Options,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """DK and dV, shaped and typed like k and v."""
-    (b, h_kv, m, _), tile = k.shape, options.tiles.dk_dv
+    h_kv, m, tile = k.shape[1], k.shape[2], options.tiles.dk_dv
     dk, dv = torch.empty_like(k), torch.empty_like(v)
-    dk_dv_kernel[_ceil_div(m, tile.rows), b * h_kv](
+    dk_dv_kernel[_grid(k, tile, options)](
         q, k, v, do, grads, norm, delta, dk, dv, *strides(q, k, v, do, dk, dv), h_kv, q.shape[1] // h_kv, m,
         R=tile.rows, CAUSAL=options.causal, NORMALISE=options.normalise, **_constants(k, tile, options),
     )  # fmt: skip
@@ -103,11 +103,22 @@ def rows_contiguous(tensor: Tensor) -> Tensor:
     return tensor if isinstance(stride, int) and stride == 1 else tensor.contiguous()
 
 
-def _constants(rows: Tensor, walk: Walk | Tile, options: Options) -> dict[str, Any]:
+def _grid(rows: Tensor, tile: Tile, options: Options) -> tuple[int, int, int]:
+    """Programs of one segment, segments, heads. Where rows do not depend on their segment each tile is one."""
+    b, heads, n, _ = rows.shape
+    segment = _segment(tile, options)
+    return segment // tile.rows, _ceil_div(n, segment), b * heads
+
+
+def _segment(tile: Walk | Tile, options: Options) -> int:
+    return tile.rows if isinstance(tile, Tile) and not options.causal else options.tiles.segment
+
+
+def _constants(rows: Tensor, tile: Walk | Tile, options: Options) -> dict[str, Any]:
     """The compile-time constants and launch options that all kernels share."""
     return {
-        "MAP": options.feature_map, "D": rows.shape[3], "STEP": walk.step, "SEGMENT": options.tiles.segment,
-        "num_warps": walk.warps, "num_stages": walk.stages,
+        "MAP": options.feature_map, "D": rows.shape[3], "STEP": tile.step, "SEGMENT": _segment(tile, options),
+        "num_warps": tile.warps, "num_stages": tile.stages,
     }  # fmt: skip
 
 
