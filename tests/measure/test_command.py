@@ -14,8 +14,9 @@ from tfcost.errors import CannotMeasure
 from tfcost.evidence.read import read_evidence
 from tfcost.evidence.record import Case
 from tfcost.evidence.write import evidence_text
-from tfcost.measure.command import Settings, file_name, measure
+from tfcost.measure.command import Settings, file_name, measure, shared_out
 from tfcost.measure.counters import METRICS
+from tfcost.measure.plan import Selection, make_plan
 
 BOOK = load_book()
 Cases = Callable[[Sequence[int]], list[Case]]
@@ -134,3 +135,29 @@ def test_no_ncu(machine: Path, settings: Settings, make_cases: Cases, monkeypatc
 
 def test_names_of_files() -> None:
     assert file_name("NVIDIA H100 80GB HBM3") == "nvidia-h100-80gb-hbm3"
+
+
+def test_kernels_are_compiled_in_several_processes_first(
+    machine: Path, settings: Settings, make_cases: Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    told: list[str] = []
+    monkeypatch.setattr("tfcost.measure.progress.Progress.say", lambda self, line: told.append(line))
+    cases = [*make_cases([64, 65])]
+    result = measure(cases, BOOK, replace(settings, counters=False))
+    assert told == ["compiling the kernels of 2 cases in 2 processes"]
+    assert [one.outcome for one in result.measurements] == ["measured"] * 2
+
+
+def test_shares_keep_together_what_compiles_alike() -> None:
+    cases = dict(enumerate(make_plan(BOOK, Selection()).cases))
+    shares = shared_out(cases, 14)
+    assert sorted(place for share in shares for place in share) == sorted(cases)
+    where = {place: number for number, share in enumerate(shares) for place in share}
+    assert all(shares)
+    by_kernel: dict[object, set[int]] = {}
+    for place, case in cases.items():
+        if case.technique == "flash" and case.scope == "core":
+            kind = (case.sizes["d_h"], case.dtype, str(case.variant), case.sizes["n"] % 16 == 0)
+            by_kernel.setdefault(kind, set()).add(where[place])
+    assert all(len(numbers) == 1 for numbers in by_kernel.values())

@@ -226,15 +226,26 @@ class _Run:
 
 
 def shared_out(cases: Mapping[int, Case], most: int) -> list[dict[int, Case]]:
-    """`cases` in at most `most` shares, those of one variant together: they are likely to run the same kernels."""
+    """`cases` in at most `most` shares, together those that are likely to run the same kernels: one variant, at sizes
+    that a compiler treats alike (multiples of 16, and others).
+    """
     groups: dict[object, dict[int, Case]] = {}
     for place, case in cases.items():
         variant = tuple(sorted((name, str(value)) for name, value in case.variant.items()))
-        groups.setdefault((case.technique, case.dtype, case.sizes.get("d_h"), variant), {})[place] = case
+        aligned = all(size % 16 == 0 for name, size in case.sizes.items() if name in "nm")
+        groups.setdefault((case.technique, case.dtype, case.sizes.get("d_h"), variant, aligned), {})[place] = case
     shares: list[dict[int, Case]] = [{} for _ in range(min(most, len(groups)))]
-    for group in sorted(groups.values(), key=len, reverse=True):
-        min(shares, key=len).update(group)
+    loads = [0] * len(shares)
+    for group in sorted(groups.values(), key=_passes, reverse=True):
+        lightest = loads.index(min(loads))
+        shares[lightest].update(group)
+        loads[lightest] += _passes(group)
     return shares
+
+
+def _passes(group: Mapping[int, Case]) -> int:
+    """How many different passes of how many scopes: each has kernels of its own."""
+    return len({(case.scope, case.pass_) for case in group.values()})
 
 
 def _parsed(event: Event) -> dict[str, Any]:
