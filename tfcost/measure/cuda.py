@@ -5,7 +5,6 @@ import torch
 from tfcost.measure.kernels import mark_kernel
 from tfcost.measure.memory import Account
 
-
 _BUSY_CYCLES = 3_000_000
 """About a millisecond and a half."""
 
