@@ -26,6 +26,8 @@ METRICS: dict[str, str] = {
     "l2_write_bytes": "l1tex__m_l1tex2xbar_write_bytes.sum",
     "hbm_read_bytes": "dram__bytes_read.sum",
     "hbm_write_bytes": "dram__bytes_write.sum",
+    "local_read_bytes": "l1tex__t_bytes_pipe_lsu_mem_local_op_ld_lookup_miss.sum",
+    "local_write_bytes": "l1tex__t_bytes_pipe_lsu_mem_local_op_st.sum",
 }
 """The metric behind each field of `Counters`."""
 
