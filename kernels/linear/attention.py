@@ -59,7 +59,7 @@ def causal_linear_attention(
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
-    check_tiles(options.tiles, q, k)
+    check_tiles(options.tiles)
     q, k, v = (rows_contiguous(tensor) for tensor in (q, k, v))
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
         return _LinearAttention.apply(q, k, v, options)

@@ -8,7 +8,16 @@ import triton
 import triton.language as tl
 
 from tfcost_kernels.flash.forward import head_start
-from tfcost_kernels.linear.features import feature, load_key_sum, load_rows, load_state, slope, state_offset, store_rows
+from tfcost_kernels.linear.features import (
+    feature,
+    load_key_sum,
+    load_rows,
+    load_rows_or_last,
+    load_state,
+    slope,
+    state_offset,
+    store_rows,
+)
 
 
 @triton.jit
@@ -17,17 +26,18 @@ def _scaled_rows(
     MAP: tl.constexpr, D: tl.constexpr, STEP: tl.constexpr, NORMALISE: tl.constexpr,
 ):  # fmt: skip
     """Of STEP queries: u = φ(q)/√D and w = dO/√D [STEP, D], in the type of dO; delta/√D [STEP], 0 unless NORMALISE."""
+    u = feature(load_rows_or_last(q_head, stride_qn, first, m, D, STEP), MAP)
+    w = load_rows_or_last(do_head, stride_don, first, m, D, STEP)
     row = first + tl.arange(0, STEP)
-    u = feature(load_rows(q_head, stride_qn, first, m, D, STEP), MAP)
-    w = load_rows(do_head, stride_don, first, m, D, STEP)
-    dtype = w.dtype
-    deltas = tl.zeros([STEP], tl.float32)
+    exists = row < m  # what is behind the last row counts for nothing
+    share = tl.where(exists, 1.0, 0.0)
+    delta = tl.zeros([STEP], tl.float32)
     if NORMALISE:
-        share = tl.rsqrt(tl.load(norm_ptr + flat + row, mask=row < m, other=1.0))
-        deltas = tl.load(delta_ptr + flat + row, mask=row < m, other=0.0)
-        u = u * share[:, None]
-        w = (w.to(tl.float32) * share[:, None]).to(dtype)
-    return u.to(dtype), w, deltas
+        place = flat + tl.minimum(row, m - 1)
+        share = tl.where(exists, tl.rsqrt(tl.load(norm_ptr + place)), 0.0)
+        delta = tl.where(exists, tl.load(delta_ptr + place), 0.0)
+    u = (u * share[:, None]).to(w.dtype)
+    return u, (w.to(tl.float32) * share[:, None]).to(w.dtype), delta
 
 
 @triton.jit
@@ -38,19 +48,19 @@ def dk_dv_kernel(
     kv_heads, group, m, MAP: tl.constexpr, D: tl.constexpr, R: tl.constexpr, STEP: tl.constexpr,
     SEGMENT: tl.constexpr, CAUSAL: tl.constexpr, NORMALISE: tl.constexpr,
 ):  # fmt: skip
-    """DK and dV of R keys. Grid: (SEGMENT/R, ceil(m/SEGMENT), b*kv_heads).
+    """DK and dV of R keys. Grid: (ceil(m/SEGMENT), SEGMENT/R, b*kv_heads).
 
     `grads_ptr` holds a state's gradient per segment if CAUSAL, else one. If CAUSAL there are m queries;
     else Q, dO, the normalisers and delta are unused.
     """
     batch = tl.program_id(2) // kv_heads
     kv_head = tl.program_id(2) % kv_heads
-    begin = tl.program_id(1) * SEGMENT
-    first_key = begin + tl.program_id(0) * R
+    begin = tl.program_id(0) * SEGMENT
+    first_key = begin + tl.program_id(1) * R
     key = first_key + tl.arange(0, R)
     index = tl.program_id(2)
     if CAUSAL:
-        index = index * tl.num_programs(1) + tl.program_id(1)
+        index = index * tl.num_programs(0) + tl.program_id(0)
     start = grads_ptr + state_offset(index, D)
 
     k_head = head_start(k_ptr, batch, kv_head, stride_kb, stride_kh)
@@ -67,7 +77,7 @@ def dk_dv_kernel(
             q_head = head_start(q_ptr, batch, head, stride_qb, stride_qh)
             do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
             flat = tl.cast(tl.program_id(2) * group + member, tl.int64) * m
-            for first in range(begin + tl.program_id(0) * R // STEP * STEP, begin + SEGMENT, STEP):
+            for first in range(begin + tl.program_id(1) * R // STEP * STEP, begin + SEGMENT, STEP):
                 u, w, delta = _scaled_rows(
                     q_head, do_head, norm_ptr, delta_ptr, flat, stride_qn, stride_don, first, m,
                     MAP, D, STEP, NORMALISE,

@@ -8,7 +8,16 @@ import triton
 import triton.language as tl
 
 from tfcost_kernels.flash.forward import head_start
-from tfcost_kernels.linear.features import feature, load_key_sum, load_rows, load_state, slope, state_offset, store_rows
+from tfcost_kernels.linear.features import (
+    feature,
+    load_key_sum,
+    load_rows,
+    load_rows_or_last,
+    load_state,
+    slope,
+    state_offset,
+    store_rows,
+)
 
 
 @triton.jit
@@ -19,19 +28,19 @@ def dq_kernel(
     heads, group, n, MAP: tl.constexpr, D: tl.constexpr, R: tl.constexpr, STEP: tl.constexpr,
     SEGMENT: tl.constexpr, CAUSAL: tl.constexpr, NORMALISE: tl.constexpr,
 ):  # fmt: skip
-    """DQ and delta = dO·o/√D of R rows. Grid: (SEGMENT/R, ceil(n/SEGMENT), b*heads).
+    """DQ and delta = dO·o/√D of R rows. Grid: (ceil(n/SEGMENT), SEGMENT/R, b*heads).
 
     `states_ptr` is as in the forward kernel; K and V are unused unless CAUSAL, O, the normalisers and delta unless
     NORMALISE.
     """
     batch = tl.program_id(2) // heads
     head = tl.program_id(2) % heads
-    begin = tl.program_id(1) * SEGMENT
-    first_row = begin + tl.program_id(0) * R
+    begin = tl.program_id(0) * SEGMENT
+    first_row = begin + tl.program_id(1) * R
     row = first_row + tl.arange(0, R)
     index = tl.program_id(2) // group
     if CAUSAL:
-        index = index * tl.num_programs(1) + tl.program_id(1)
+        index = index * tl.num_programs(0) + tl.program_id(0)
     start = states_ptr + state_offset(index, D)
 
     do = load_rows(head_start(do_ptr, batch, head, stride_dob, stride_doh), stride_don, first_row, n, D, R)  # [R, D]
@@ -45,8 +54,8 @@ def dq_kernel(
         k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
         v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
         for first in range(begin, first_row + R, STEP):
-            v = load_rows(v_head, stride_vn, first, n, D, STEP)
-            k = load_rows(k_head, stride_kn, first, n, D, STEP)
+            v = load_rows_or_last(v_head, stride_vn, first, n, D, STEP)
+            k = load_rows_or_last(k_head, stride_kn, first, n, D, STEP)
             k = feature(k, MAP).to(k.dtype)  # [STEP, D]
             dp = tl.dot(do, tl.trans(v), input_precision="ieee") - delta[:, None]  # [R, STEP]
             dp = tl.where((row - first)[:, None] >= tl.arange(0, STEP)[None, :], dp, 0.0)

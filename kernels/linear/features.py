@@ -52,6 +52,16 @@ def load_rows(head, stride, first, n, D: tl.constexpr, R: tl.constexpr):
 
 
 @triton.jit
+def load_rows_or_last(head, stride, first, n, D: tl.constexpr, R: tl.constexpr):
+    """The same without a mask, [R, D]: rows from n on read the last row again.
+
+    For tiles that several programs of a segment load: what is issued then depends on n through whole segments only.
+    """
+    row = tl.minimum(tl.arange(0, R), n - 1 - first)[:, None]
+    return tl.load(head + tl.cast(first, tl.int64) * stride + (row * stride + tl.arange(0, D)[None, :]))
+
+
+@triton.jit
 def load_columns(head, stride, first, n, D: tl.constexpr, R: tl.constexpr):
     """The same rows as columns: [D, R]."""
     row = tl.arange(0, R)[None, :]

@@ -13,6 +13,7 @@ from tfcost_kernels.linear.features import (
     feature,
     load_key_sum,
     load_rows,
+    load_rows_or_last,
     load_state,
     state_offset,
     store_rows,
@@ -27,19 +28,19 @@ def output_kernel(
     MAP: tl.constexpr, D: tl.constexpr, R: tl.constexpr, STEP: tl.constexpr, SEGMENT: tl.constexpr,
     CAUSAL: tl.constexpr, NORMALISE: tl.constexpr, SAVE: tl.constexpr,
 ):  # fmt: skip
-    """O and the normalisers of R rows. Grid: (SEGMENT/R, ceil(n/SEGMENT), b*heads).
+    """O and the normalisers of R rows. Grid: (ceil(n/SEGMENT), SEGMENT/R, b*heads).
 
     `group` is h / h_kv. `states_ptr` holds a state per segment if CAUSAL, else one; K and V are unused unless
     CAUSAL, `norm_ptr` unless SAVE.
     """
     batch = tl.program_id(2) // heads
     head = tl.program_id(2) % heads
-    begin = tl.program_id(1) * SEGMENT
-    first_row = begin + tl.program_id(0) * R
+    begin = tl.program_id(0) * SEGMENT
+    first_row = begin + tl.program_id(1) * R
     row = first_row + tl.arange(0, R)
     index = tl.program_id(2) // group
     if CAUSAL:
-        index = index * tl.num_programs(1) + tl.program_id(1)
+        index = index * tl.num_programs(0) + tl.program_id(0)
     start = states_ptr + state_offset(index, D)
 
     q = load_rows(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, first_row, n, D, R)
@@ -53,10 +54,11 @@ def output_kernel(
     if CAUSAL:
         k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
         v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
+        # Keys from n on are seen by queries from n on, which are not stored.
         for first in range(begin, first_row + R, STEP):
-            k = load_rows(k_head, stride_kn, first, n, D, STEP)
+            k = load_rows_or_last(k_head, stride_kn, first, n, D, STEP)
             k = feature(k, MAP).to(k.dtype)  # [STEP, D]
-            v = load_rows(v_head, stride_vn, first, n, D, STEP)
+            v = load_rows_or_last(v_head, stride_vn, first, n, D, STEP)
             scores = tl.dot(q, tl.trans(k), input_precision="ieee")  # [R, STEP]
             scores = tl.where((row - first)[:, None] >= tl.arange(0, STEP)[None, :], scores, 0.0)
             if NORMALISE:

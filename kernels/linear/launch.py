@@ -104,10 +104,10 @@ def rows_contiguous(tensor: Tensor) -> Tensor:
 
 
 def _grid(rows: Tensor, tile: Tile, options: Options) -> tuple[int, int, int]:
-    """Programs of one segment, segments, heads. Where rows do not depend on their segment each tile is one."""
+    """Segments, programs of one segment, heads. Where rows do not depend on their segment each tile is one."""
     b, heads, n, _ = rows.shape
     segment = _segment(tile, options)
-    return segment // tile.rows, _ceil_div(n, segment), b * heads
+    return _ceil_div(n, segment), segment // tile.rows, b * heads
 
 
 def _segment(tile: Walk | Tile, options: Options) -> int:

@@ -38,13 +38,13 @@ CANDIDATES: dict[str, list[Walk | Tile]] = {
     "states": [Walk(64, 8, 2), Walk(64, 8, 3), Walk(64, 8, 4), Walk(32, 8, 4), Walk(64, 4, 3)],
     "output": [
         Tile(128, 64, 8, 2), Tile(128, 64, 8, 3), Tile(128, 32, 8, 2), Tile(128, 128, 8, 2),
-        Tile(64, 64, 4, 2), Tile(64, 64, 4, 3), Tile(64, 32, 4, 2), Tile(64, 64, 8, 2),
+        Tile(64, 64, 4, 2), Tile(64, 32, 4, 2), Tile(64, 32, 4, 3), Tile(64, 64, 8, 2),
     ],
     "gradients": [Walk(64, 8, 2), Walk(64, 8, 3), Walk(32, 8, 3), Walk(32, 4, 3), Walk(64, 4, 2)],
     "dq": [Tile(128, 64, 8, 2), Tile(128, 32, 8, 2), Tile(64, 64, 4, 2), Tile(64, 32, 4, 2), Tile(64, 32, 4, 3)],
     "dk_dv": [
         Tile(128, 32, 8, 2), Tile(128, 32, 8, 1), Tile(128, 64, 8, 2), Tile(64, 32, 4, 2), Tile(64, 32, 4, 1),
-        Tile(64, 32, 8, 2), Tile(64, 64, 8, 2),
+        Tile(64, 64, 8, 2),
     ],
 }  # fmt: skip
 
