@@ -55,8 +55,8 @@ class Tiles(NamedTuple):
 SUMS = Sums(512, 8, 2)
 # By head width: states, output, gradients, dq, dk_dv. Narrower heads take the tiles of 64.
 _HALF = {
-    64: (Walk(64, 4, 3), Tile(64, 64, 4, 2), Walk(32, 8, 3), Tile(64, 32, 4, 2), Tile(64, 32, 4, 1)),
-    128: (Walk(32, 8, 4), Tile(128, 64, 8, 2), Walk(32, 8, 3), Tile(128, 64, 8, 2), Tile(128, 32, 8, 2)),
+    64: (Walk(64, 4, 3), Tile(64, 64, 4, 3), Walk(32, 4, 3), Tile(64, 32, 4, 3), Tile(64, 32, 4, 1)),
+    128: (Walk(64, 4, 3), Tile(64, 64, 4, 2), Walk(32, 4, 3), Tile(64, 32, 4, 3), Tile(64, 32, 4, 1)),
 }
 # fp32 products run on the ordinary cores and unroll fully: small tiles keep compile time in bounds.
 _SINGLE = (Walk(32, 8, 1), Tile(32, 32, 8, 1), Walk(32, 8, 1), Tile(32, 32, 8, 1), Tile(32, 32, 8, 1))
