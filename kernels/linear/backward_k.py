@@ -7,7 +7,7 @@ keys go into. Out: dK. A program owns one segment of keys and walks through its 
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import feature, load_columns, load_rows, slope, state_start, store_rows
 
 

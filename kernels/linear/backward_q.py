@@ -7,7 +7,7 @@ delta [b,h,n]. A program owns one segment of rows and walks through its tiles (R
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import feature, load_columns, load_rows, slope, state_start, store_rows
 
 

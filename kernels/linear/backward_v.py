@@ -7,7 +7,7 @@ Out: dV. A program owns one segment of values and walks through its tiles, the l
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import feature, load_columns, load_rows, state_start, store_rows
 
 

@@ -7,7 +7,7 @@ rows of Σ φ(k)vᵀ and one of Σ φ(k), or their gradients. No atomics: the re
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import feature, load_columns, load_rows, state_start
 
 
