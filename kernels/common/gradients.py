@@ -51,6 +51,28 @@ def add_to_dk_dv(dk, dv, k, v, q, do, p, delta):
 
 
 @triton.jit
+def add_queries(
+    dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, first, n, m, scale_log2,
+    D: tl.constexpr, BM: tl.constexpr, DIAGONAL: tl.constexpr,
+):  # fmt: skip
+    """Add what the BM queries of one head from `first` on give to the keys `key`, whose K and V are k and v.
+
+    DIAGONAL: some of the pairs are forbidden, as query i sees key j <= i + m - n. Rows >= n need no mask: their Q, dO,
+    LSE and delta read 0, so they add 0. Keys >= m fill rows of dk and dv that the caller does not store.
+    """
+    row = first + tl.arange(0, BM)
+    q = load_rows(q_head, stride_qn, first, n, D, BM)
+    lse = tl.load(lse_head + row, mask=row < n, other=0.0)
+    scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [BN, BM], transposed
+    p = tl.exp2(scores * scale_log2 - lse[None, :])
+    if DIAGONAL:
+        p = tl.where(key[:, None] <= row[None, :] + (m - n), p, 0.0)
+    do = load_rows(do_head, stride_don, first, n, D, BM)
+    delta = tl.load(delta_head + row, mask=row < n, other=0.0)
+    return add_to_dk_dv(dk, dv, k, v, q, do, p, delta)
+
+
+@triton.jit
 def add_to_dq(dq, k, v, do, p, delta):
     """Add one pair of tiles: k and v are [D, BN] transposed, do and dq [BM, D], p [BM, BN], delta [BM]."""
     dp = tl.dot(do, v, input_precision="ieee")

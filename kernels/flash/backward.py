@@ -8,7 +8,7 @@ Scores are computed again from LSE in both kernels, so no sum crosses programs a
 import triton
 import triton.language as tl
 
-from tfcost_kernels.common.gradients import add_to_dk_dv, add_to_dq
+from tfcost_kernels.common.gradients import add_queries, add_to_dq
 from tfcost_kernels.common.rows import head_start, load_columns, load_rows, store_rows
 from tfcost_kernels.flash.forward import allowed_pairs, visible_keys
 
@@ -18,21 +18,12 @@ def _accumulate_dk_dv(
     dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, start, stop, n, m, scale_log2,
     D: tl.constexpr, BM: tl.constexpr, DIAGONAL: tl.constexpr,
 ):  # fmt: skip
-    """Add the query tiles in [start, stop) of one head; DIAGONAL tiles hold pairs that the causal mask forbids.
-
-    Rows >= n need no mask on the scores: their Q, dO, LSE and delta read 0, so they add 0 to dV and dK.
-    """
+    """Add the query tiles in [start, stop) of one head; DIAGONAL tiles hold pairs that the causal mask forbids."""
     for first in range(start, stop, BM):
-        row = first + tl.arange(0, BM)
-        q = load_rows(q_head, stride_qn, first, n, D, BM)
-        lse = tl.load(lse_head + row, mask=row < n, other=0.0)
-        scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [BN, BM], transposed
-        p = tl.exp2(scores * scale_log2 - lse[None, :])
-        if DIAGONAL:
-            p = tl.where(key[:, None] <= row[None, :] + (m - n), p, 0.0)
-        do = load_rows(do_head, stride_don, first, n, D, BM)
-        delta = tl.load(delta_head + row, mask=row < n, other=0.0)
-        dk, dv = add_to_dk_dv(dk, dv, k, v, q, do, p, delta)
+        dk, dv = add_queries(
+            dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, first, n, m, scale_log2,
+            D, BM, DIAGONAL,
+        )  # fmt: skip
     return dk, dv
 
 

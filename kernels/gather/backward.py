@@ -7,7 +7,7 @@ fp32, to which every query tile adds atomically (README.md, "Backward").
 import triton
 import triton.language as tl
 
-from tfcost_kernels.common.gradients import add_to_dk_dv, add_to_dq
+from tfcost_kernels.common.gradients import add_queries, add_to_dq
 from tfcost_kernels.common.rows import head_start, load_rows, store_rows
 from tfcost_kernels.gather.forward import list_start, visible
 
@@ -57,31 +57,6 @@ def dq_kernel(
 
 
 @triton.jit
-def _accumulate_dk_dv(
-    dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, tile, n, m, scale_log2,
-    D: tl.constexpr, B: tl.constexpr, BM: tl.constexpr, CAUSAL: tl.constexpr,
-):  # fmt: skip
-    """Add one head's B queries of the tile, BM at a time.
-
-    Rows >= n need no mask: their Q, dO, LSE and delta read 0, so they add 0. Keys that do not exist fill rows of dk
-    and dv that are not added to memory.
-    """
-    for part in range(0, B, BM):
-        first = tile * B + part
-        row = first + tl.arange(0, BM)
-        q = load_rows(q_head, stride_qn, first, n, D, BM)
-        lse = tl.load(lse_head + row, mask=row < n, other=0.0)
-        scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [B, BM], transposed
-        p = tl.exp2(scores * scale_log2 - lse[None, :])
-        if CAUSAL:
-            p = tl.where(key[:, None] <= row[None, :] + (m - n), p, 0.0)
-        do = load_rows(do_head, stride_don, first, n, D, BM)
-        delta = tl.load(delta_head + row, mask=row < n, other=0.0)
-        dk, dv = add_to_dk_dv(dk, dv, k, v, q, do, p, delta)
-    return dk, dv
-
-
-@triton.jit
 def dk_dv_kernel(
     q_ptr, k_ptr, v_ptr, do_ptr, index_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr,
     stride_qb, stride_qh, stride_qn, stride_kb, stride_kh, stride_kn,
@@ -117,10 +92,13 @@ def dk_dv_kernel(
             q_head = head_start(q_ptr, batch, head, stride_qb, stride_qh)
             do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
             flat_head = tl.cast(tl.program_id(1) * group + member, tl.int64)
-            dk, dv = _accumulate_dk_dv(
-                dk, dv, k, v, q_head, do_head, lse_ptr + flat_head * n, delta_ptr + flat_head * n,
-                stride_qn, stride_don, key, tile, n, m, scale_log2, D, B, BM, CAUSAL,
-            )  # fmt: skip
+            lse_head = lse_ptr + flat_head * n
+            delta_head = delta_ptr + flat_head * n
+            for part in range(0, B, BM):
+                dk, dv = add_queries(
+                    dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, tile * B + part,
+                    n, m, scale_log2, D, BM, CAUSAL,
+                )  # fmt: skip
         block = (tl.cast(tl.program_id(1), tl.int64) * m + start) * D
         place = local[:, None] * D + width[None, :]
         tl.atomic_add(dk_ptr + block + place, dk * scale, mask=exists[:, None], sem="relaxed")
