@@ -1,15 +1,14 @@
-"""What the kernels refuse: shapes, dtypes and devices, each as a ValueError.
+"""What the kernels refuse of dtypes, devices and sizes, each as a ValueError."""
 
-Sizes are compared only where they are known: comparing a symbolic one would fix it to its example value.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from triton.runtime.jit import JITFunction
+
+from tfcost_kernels.common.shapes import check_attention_shapes, check_filled
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 MAX_GRID = 65535  # CUDA's limit on a grid's second and third axis
@@ -31,43 +30,17 @@ def check_tensors(family: str, kernel: Any, **tensors: Tensor) -> None:
 
 
 def check_attention(
-    family: str,
-    kernel: Any,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    *,
-    widths: Iterable[int],
-    keys: str = "k",
-    values: str = "v",
-) -> None:
-    """Raise ValueError unless q is [b,h,n,d_h], k and v are [b,h_kv,m,d_h], h_kv divides h, and d_h is one of `widths`.
-
-    `keys` and `values` are what the caller calls k and v. Nothing may be empty.
+    family: str, kernel: Any, q: Tensor, k: Tensor, v: Tensor, *, widths: Collection[int],
+    keys: str = "k", values: str = "v",
+) -> None:  # fmt: skip
+    """Raise ValueError unless the tensors pass `check_tensors` and `check_attention_shapes`, none is empty, and the
+    head width is one of `widths`. `keys` and `values` are what the caller calls k and v.
     """
-    if not q.ndim == k.ndim == v.ndim == 4:
-        dims = f"{q.ndim}, {k.ndim}, {v.ndim} dims"
-        raise ValueError(f"q, {keys}, {values} must be [batch, heads, rows, head width], got {dims}")
+    check_attention_shapes(q, k, v, keys=keys, values=values)
     check_tensors(family, kernel, **{"q": q, keys: k, values: v})
+    check_filled(q=q, **{keys: k})
     if q.shape[-1] not in widths:
         raise ValueError(f"head width {q.shape[-1]} is not one of {tuple(widths)}")
-    equal = [("batch", q.shape[0], k.shape[0]), ("head width", q.shape[3], k.shape[3])]
-    equal += [(f"{values} dimension {axis}", v.shape[axis], k.shape[axis]) for axis in range(4)]
-    shapes = f"q {tuple(q.shape)}, {keys} {tuple(k.shape)}, {values} {tuple(v.shape)}"
-    for name, got, wanted in equal:
-        if differ(got, wanted):
-            raise ValueError(f"{name} is {got}, but {keys} has {wanted}: {shapes}")
-    check_filled(q=q, **{keys: k})
-    h, h_kv = q.shape[1], k.shape[1]
-    if isinstance(h, int) and isinstance(h_kv, int) and h % h_kv:
-        raise ValueError(f"{h} query heads are not a multiple of {h_kv} key/value heads")
-
-
-def check_filled(**tensors: Tensor) -> None:
-    """Raise ValueError if a known size of one of the named tensors is 0."""
-    if any(isinstance(size, int) and size < 1 for tensor in tensors.values() for size in tensor.shape):
-        shapes = _listed(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
-        raise ValueError(f"every size must be at least 1, got {shapes}")
 
 
 def check_heads_fit(q: Tensor) -> None:
@@ -75,11 +48,6 @@ def check_heads_fit(q: Tensor) -> None:
     b, h = q.shape[:2]
     if isinstance(b, int) and isinstance(h, int) and b * h > MAX_GRID:
         raise ValueError(f"batch*heads = {b * h} exceeds the grid limit {MAX_GRID}")
-
-
-def differ(got: Any, wanted: Any) -> bool:
-    """Whether two sizes are known and differ."""
-    return isinstance(got, int) and isinstance(wanted, int) and got != wanted
 
 
 def _listed(items: Iterable[Any]) -> str:

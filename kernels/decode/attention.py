@@ -8,8 +8,9 @@ import torch
 import triton
 from torch import Tensor
 
-from tfcost_kernels.common.checks import MAX_GRID, check_attention, differ
+from tfcost_kernels.common.checks import MAX_GRID, check_attention
 from tfcost_kernels.common.launch import rows_contiguous, scales, strides
+from tfcost_kernels.common.shapes import differ
 from tfcost_kernels.decode.kernels import combine_kernel, partial_kernel
 from tfcost_kernels.decode.tiles import HEAD_WIDTHS, PARTS, ROWS, tile_for
 

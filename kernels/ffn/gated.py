@@ -10,7 +10,8 @@ import triton
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tfcost_kernels.common.checks import check_tensors, differ
+from tfcost_kernels.common.checks import check_tensors
+from tfcost_kernels.common.shapes import differ
 from tfcost_kernels.ffn.activations import ACTIVATIONS
 from tfcost_kernels.ffn.kernels import gated_backward_kernel, gated_kernel
 

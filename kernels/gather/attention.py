@@ -11,9 +11,10 @@ import triton
 from torch import Tensor
 
 from tfcost_kernels.common.autograd import Launches, attend
-from tfcost_kernels.common.checks import check_attention, check_filled, check_heads_fit, differ
+from tfcost_kernels.common.checks import check_attention, check_heads_fit
 from tfcost_kernels.common.gradients import launch_delta
 from tfcost_kernels.common.launch import scales, strides
+from tfcost_kernels.common.shapes import check_filled, differ
 from tfcost_kernels.gather.backward import dk_dv_kernel, dq_kernel
 from tfcost_kernels.gather.forward import forward_kernel
 from tfcost_kernels.gather.tiles import BLOCKS, HEAD_WIDTHS, Tile, Tiles, tiles_for

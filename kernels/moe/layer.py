@@ -5,7 +5,8 @@ In: x [T,d], router and expert weights. Out: [T,d].
 
 from torch import Tensor
 
-from tfcost_kernels.common.checks import check_filled, check_tensors, differ
+from tfcost_kernels.common.checks import check_tensors
+from tfcost_kernels.common.shapes import check_filled, differ
 from tfcost_kernels.ffn.activations import ACTIVATIONS
 from tfcost_kernels.moe.experts import Settings, experts
 from tfcost_kernels.moe.products import product_kernel
@@ -26,9 +27,7 @@ def moe_ffn(
     The grouped products follow MegaBlocks (arXiv 2211.15841) and ScatterMoE (arXiv 2403.08245).
     """
     tiles = tiles or tiles_for(x.element_size())
-    _check(x, w_router, w_gate, w_up, w_down, activation)
-    if isinstance(k, int) and isinstance(w_gate.shape[0], int) and not 1 <= k <= w_gate.shape[0]:
-        raise ValueError(f"k must be 1 to the number of experts {w_gate.shape[0]}, got {k}")
+    check_experts(x, w_router, w_gate, w_up, w_down, k, activation)
     if tiles.gate_up.rows != tiles.product.rows:
         raise ValueError(f"gate_up and product tiles need the same rows, got {tiles}")
     x = x.contiguous()
@@ -37,8 +36,10 @@ def moe_ffn(
     return experts(x, scale, w_gate, w_up, w_down, settings)
 
 
-def _check(x: Tensor, router: Tensor, gate: Tensor, up: Tensor, down: Tensor, activation: str) -> None:
-    """Raise ValueError for inputs that the kernels cannot take."""
+def check_experts(
+    x: Tensor, router: Tensor, gate: Tensor, up: Tensor, down: Tensor, k: int, activation: str = "silu"
+) -> None:
+    """Raise ValueError for arguments of `moe_ffn` that the kernels cannot take, or a k that is no number of experts."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation '{activation}' is not one of {ACTIVATIONS}")
     if (x.ndim, router.ndim, gate.ndim, up.ndim, down.ndim) != (2, 2, 3, 3, 3):
@@ -55,3 +56,5 @@ def _check(x: Tensor, router: Tensor, gate: Tensor, up: Tensor, down: Tensor, ac
         if differ(got, wanted):
             raise ValueError(f"{name} is {got}, expected {wanted}: x {tuple(x.shape)}, w_gate {tuple(gate.shape)}")
     check_filled(x=x, w_gate=gate)
+    if isinstance(k, int) and isinstance(gate.shape[0], int) and not 1 <= k <= gate.shape[0]:
+        raise ValueError(f"k must be 1 to the number of experts {gate.shape[0]}, got {k}")
