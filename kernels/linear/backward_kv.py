@@ -7,7 +7,7 @@ and values go into. Out: dK and dV. A program owns a tile of keys (README.md, "B
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import (
     feature,
     load_key_sum,

@@ -7,7 +7,7 @@ delta [b,h,n]. A program owns a tile of query rows (README.md, "Backward").
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import (
     feature,
     load_key_sum,

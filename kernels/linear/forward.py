@@ -7,7 +7,7 @@ the backward pass, the normaliser of each row [b,h,n] in fp32 (README.md, "Forwa
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import (
     NARROW,
     feature,

@@ -8,7 +8,7 @@ fp32. No atomics: the results are the same in every run.
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.features import feature, load_columns, load_rows, partial_sums, state_offset, store_state
 
 

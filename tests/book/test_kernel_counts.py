@@ -51,7 +51,7 @@ def kernels() -> list[Kernels]:
         window = "tfcost.techniques.sliding_window:attention"
         moving, blocks = ({**options, "overlapping": overlapping} for overlapping in (True, False))
         found += [
-            Kernels("sliding-window", moving, window, options, same(w=(1, 64, 100))),
+            Kernels("sliding-window", moving, window, options, same(w=(0, 1, 64, 10**9))),
             Kernels("sliding-window", blocks, "tfcost.techniques.sliding_window:block_attention", options,
                     same(c=(20, 64, 90))),
             Kernels("local", options, window, options, positions(3, 129, 301, causal=causal)),
@@ -59,7 +59,7 @@ def kernels() -> list[Kernels]:
                     (*positions(5, 65, causal=causal, s=3), *positions(33, causal=causal, s=2))),
             Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(4, 7, 12))),
             Kernels("longformer", options, "tfcost.techniques.longformer:attention", options,
-                    same(w=(1, 64, 50), g=(1, 5, 80))),
+                    same(w=(1, 64, 50, 0), g=(1, 5, 80, 0))),
         ]  # fmt: skip
         linear = "fused_causal_attention" if causal else "fused_attention"
         mapped = {"causal": causal, "feature_map": "exp", "fused": True}

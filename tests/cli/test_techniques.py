@@ -8,7 +8,7 @@ Run = Any
 
 def test_every_technique_is_listed_with_what_can_be_asked(run: Run) -> None:
     found = json.loads(run("techniques", "--format", "json").stdout)["techniques"]
-    assert [one["technique"] for one in found] == ["dense", "tiled", "flat"]
+    assert [one["technique"] for one in found] == ["dense", "tiled", "flat", "narrow"]
     flat = found[2]
     assert (flat["scopes"], flat["passes"], flat["defaults"]) == (["core"], ["forward"], {"c": 64})
     assert flat["options"]["feature_map"]["values"] == ["relu", "exp"]

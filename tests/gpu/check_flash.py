@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from triton.testing import do_bench
 
+from tfcost_kernels.common.gradients import launch_delta
 from tfcost_kernels.flash import flash_attention
-from tfcost_kernels.flash.attention import launch_delta, launch_dk_dv, launch_dq, launch_forward
+from tfcost_kernels.flash.attention import launch_dk_dv, launch_dq, launch_forward
 from tfcost_kernels.flash.reference import attention_reference
 from tfcost_kernels.flash.tiles import Tile, tiles_for
 
@@ -201,7 +202,7 @@ def tune_state(width: int, causal: bool) -> dict[str, Tensor]:
     default = tiles_for(width, q.element_size())
     o, lse = launch_forward(q, k, v, causal, default.forward, save_lse=True)
     wanted = outputs_and_gradients(sdpa(SDPBackend.FLASH_ATTENTION, causal), q, k, v, do)
-    state = {"q": q, "k": k, "v": v, "do": do, "lse": lse, "delta": launch_delta(o, do, default.dq)}
+    state = {"q": q, "k": k, "v": v, "do": do, "lse": lse, "delta": launch_delta(o, do, default.dq.rows)}
     return state | dict(zip(("want_o", "want_dq", "want_dk", "want_dv"), wanted, strict=True))
 
 

@@ -20,7 +20,7 @@ def analyze(
     from tfcost.analysis.devices import load_device
     from tfcost.analysis.model import compose
     from tfcost.book import load_book
-    from tfcost.cli.ask import DEFAULT_DEVICE, config_overrides
+    from tfcost.cli.ask import DEFAULT_DEVICE, config_overrides, warn_inexact
     from tfcost.config.load import load_config
     from tfcost.report.analyze import analyze_report
 
@@ -28,5 +28,6 @@ def analyze(
     device = load_device(question.device or DEFAULT_DEVICE)
     model_config = load_config(config, config_overrides(question), book.names)
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
+    warn_inexact(cost, destination.quiet)
     report = analyze_report(break_down(cost), model_config, predict_model(cost, device), exact=destination.verbose)
     publish(report, destination)
