@@ -8,12 +8,10 @@ from tfcost.evidence.record import Counters, Measurement, Memory
 BLOCK = 512
 """The allocator rounds every block up to a multiple of this many bytes."""
 
-TILE, NARROW_TILE = 256, 64
+TILE, NARROW = 256, 64
 """The largest tile of the libraries' matrix products in rows or columns, and the width that heads and chunks fill."""
 
-_TILED = {name: TILE for name in ("n", "m", "d", "f", "V", "P", "w", "g", "p", "t")} | {
-    name: NARROW_TILE for name in ("d_h", "c")
-}
+_TILED = dict.fromkeys(("n", "m", "d", "f", "V", "P", "w", "g", "p", "t"), TILE) | dict.fromkeys(("d_h", "c"), NARROW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Derived:
 
 
 def derived_for(case: Case, book: Book) -> Derived:
-    """What `book` says about `case`. UserError if it has no cost for it, or if a size that its formulas use is missing."""
+    """What `book` says about `case`. UserError if it has no cost for it, or if a size in its formulas is missing."""
     if case.technique == MODEL:
         config = make_config(case.model, book.names)
         model = compose(config, book, pass_=case.pass_)
