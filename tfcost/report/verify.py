@@ -40,16 +40,12 @@ def _page(verified: Verified, all_cells: bool) -> Page:
         tables.append(_cell_table("Every cell", verified.cells))
     if verified.unmatched:
         tables.append(_unmatched_table(verified.unmatched))
-    return Page("Derived against measured", tuple(_machines(verified)), tuple(tables), tuple(_notes(verified, failed)))
-
-
-def _machines(verified: Verified) -> Iterable[str]:
-    for path, environments in verified.files:
-        for one in environments:
-            yield (
-                f"{path.name}: {one.gpu}, driver {one.driver}, CUDA {one.cuda}, torch {one.torch}, "
-                f"triton {one.triton}, {one.date}"
-            )
+    return Page(
+        "Derived against measured",
+        tuple(line for file in verified.files for line in file.machines),
+        tuple(tables),
+        tuple(_notes(verified, failed)),
+    )
 
 
 def _notes(verified: Verified, failed: Sequence[Cell]) -> Iterable[str]:
@@ -141,9 +137,9 @@ def _document(verified: Verified) -> dict[str, Any]:
         "command": "verify",
         "tfcost_version": tfcost.__version__,
         "evidence": [
-            {"file": path.name, "gpu": one.gpu, "driver": one.driver, "cuda": one.cuda, "torch": one.torch,
+            {"file": file.path.name, "gpu": one.gpu, "driver": one.driver, "cuda": one.cuda, "torch": one.torch,
              "triton": one.triton, "date": one.date}
-            for path, environments in verified.files for one in environments
+            for file in verified.files for one in file.evidence.environments
         ],
         "cells": [_cell(cell) for cell in verified.cells],
         "summary": [_summary(one) for one in summarize(verified.cells)],
