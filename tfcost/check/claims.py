@@ -72,9 +72,12 @@ class MeasuredClaim:
         return all(found) if found else None
 
 
-def measured_claims(book: Book, points: Sequence[Point]) -> list[MeasuredClaim]:
-    """Every claim of every technique of `book`, in the order of the document's sections, measured or not."""
-    records = sorted(book.techniques.values(), key=lambda record: (record.section, record.technique))
+def measured_claims(book: Book, points: Sequence[Point], techniques: Sequence[str] = ()) -> list[MeasuredClaim]:
+    """Every claim of every technique of `book` (of `techniques` alone, if any are named), in the order of the
+    document's sections, measured or not. `points` are those of all techniques: some are compared with others.
+    """
+    chosen = [record for name, record in book.techniques.items() if not techniques or name in techniques]
+    records = sorted(chosen, key=lambda record: (record.section, record.technique))
     found = [_measured(record, claim, points) for record in records for claim in record.claims]
     return sorted(found, key=lambda one: one.claim.section)
 

@@ -1,13 +1,19 @@
 """`tfcost verify`: what was measured beside what is derived."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tfcost.cli.completion import technique_names
 from tfcost.cli.options import Destination, with_shared_options
 from tfcost.cli.output import publish, warn
+from tfcost.errors import UserError
+
+if TYPE_CHECKING:
+    from tfcost.book import Book
+    from tfcost.check.sweeps import Point
+    from tfcost.report.page import Report
 
 
 @with_shared_options
@@ -24,6 +30,9 @@ def verify(
     claims: Annotated[
         bool, typer.Option("--claims", help="What was measured of the source document's statements.")
     ] = False,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="Coefficients fitted along sweeps beside the derived ones.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Evidence of changed code, or without a formula, is a failure too.")
     ] = False,
@@ -35,15 +44,17 @@ def verify(
     from tfcost.check.verify import all_points, check_names, load_evidence, verified
     from tfcost.report.verify import verify_report
 
+    if claims and growth:
+        raise UserError("--claims and --growth are two reports: ask for one")
     book = load_book()
     check_names(technique or [], book)
     files = load_evidence(evidence)
+    machines = [line for file in files for line in file.machines]
     if claims:
-        from tfcost.check.claims import measured_claims
-        from tfcost.report.measured_claims import measured_claims_report
-
-        machines = [line for file in files for line in file.machines]
-        publish(measured_claims_report(measured_claims(book, all_points(files, book)), machines), destination)
+        publish(_claims(book, all_points(files, book), technique or [], machines), destination)
+        return
+    if growth:
+        publish(_growth(all_points(files, book, technique or []), machines), destination)
         return
     found = verified(files, book, technique or [])
     publish(verify_report(found, cells), destination)
@@ -54,3 +65,21 @@ def verify(
         warn(message, destination.quiet)
     if any(cell.within is False for cell in found.cells) or (strict and (outdated or missing)):
         raise typer.Exit(1)
+
+
+def _claims(book: "Book", points: "list[Point]", techniques: list[str], machines: list[str]) -> "Report":
+    from tfcost.check.claims import measured_claims
+    from tfcost.report.measured_claims import measured_claims_report
+
+    return measured_claims_report(measured_claims(book, points, techniques), machines)
+
+
+def _growth(points: "list[Point]", machines: list[str]) -> "Report":
+    from tfcost.check.cells import TIME
+    from tfcost.check.growth import all_growth, slopes
+    from tfcost.check.sweeps import sweeps
+    from tfcost.report.growth import growth_report
+
+    found = list(sweeps(points))
+    times = [slope for sweep in found for slope in slopes(sweep, TIME)]
+    return growth_report(list(all_growth(found)), times, machines)
