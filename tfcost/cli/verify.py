@@ -7,7 +7,7 @@ import typer
 
 from tfcost.cli.completion import technique_names
 from tfcost.cli.options import Destination, with_shared_options
-from tfcost.cli.output import publish, warn
+from tfcost.cli.output import emit, publish, warn
 from tfcost.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ def verify(
     growth: Annotated[
         bool, typer.Option("--growth", help="Coefficients fitted along sweeps beside the derived ones.")
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FOLDER", help="Draw measured points over derived curves there.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Evidence of changed code, or without a formula, is a failure too.")
     ] = False,
@@ -44,8 +47,8 @@ def verify(
     from tfcost.check.verify import all_points, check_names, load_evidence, verified
     from tfcost.report.verify import verify_report
 
-    if claims and growth:
-        raise UserError("--claims and --growth are two reports: ask for one")
+    if sum((claims, growth, plot is not None)) > 1:
+        raise UserError("--claims, --growth and --plot are reports of their own: ask for one")
     book = load_book()
     check_names(technique or [], book)
     files = load_evidence(evidence)
@@ -55,6 +58,12 @@ def verify(
         return
     if growth:
         publish(_growth(all_points(files, book, technique or []), machines), destination)
+        return
+    if plot is not None:
+        from tfcost.report.plots import write_plots
+
+        written = write_plots(all_points(files, book, technique or []), plot)
+        emit("".join(f"{path}\n" for path in written), destination.output)
         return
     found = verified(files, book, technique or [])
     publish(verify_report(found, cells), destination)
