@@ -12,7 +12,7 @@ from tfcost.errors import UserError
 PLOTTED = ("matmul_flops", "issued_bytes", "peak_bytes", TIME)
 """The quantities of a figure, in the order of its panels."""
 
-_STEPS = 48
+_STEPS = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from tfcost.check.sweeps import Point, Sweep, sweeps
 
@@ -42,14 +43,21 @@ def _comparisons(found: Sequence[Sweep]) -> Iterator[Figure]:
             groups.setdefault(key, {}).setdefault(case.technique, sweep)
     for (scope, pass_, causal), chosen in sorted(groups.items()):
         if len(chosen) > 1 and scope in ("core", "layer"):
-            mask = "causal" if causal else "full"
+            mask = "causal" if causal else "not causal"
             picked = [chosen[name] for name in sorted(chosen)][:_MOST]
-            yield _figure(f"compared-{scope}-{pass_}-{mask}", f"{scope}, {pass_}, {mask}", "n", picked)
+            yield _figure(
+                f"compared-{scope}-{pass_}-{mask.replace(' ', '-')}", f"{scope}, {pass_}, {mask}", "n", picked
+            )
 
 
 def _longest(group: Sequence[Sweep], most: int = _MOST) -> list[Sweep]:
-    """At most so many sweeps, those with the most sizes; of equal ones the first."""
-    return sorted(group, key=lambda sweep: -len(sweep.points))[:most]
+    """At most so many sweeps, those with the most sizes; of equal ones those that are faster at the largest."""
+
+    def rank(sweep: Sweep) -> tuple[int, float]:
+        timing = sweep.last.measurement.timing
+        return -len(sweep.points), timing.median if timing else inf
+
+    return sorted(group, key=rank)[:most]
 
 
 def _figure(name: str, title: str, symbol: str, chosen: Sequence[Sweep]) -> Figure:

@@ -35,7 +35,8 @@ class Roofline:
     def range(self) -> tuple[float, float]:
         """From where to where the ceilings are drawn."""
         found = [dot.intensity for dot in self.dots]
-        return min(*found, self.peak / self.bandwidth) / 2, max(found) * 2
+        corner = self.peak / self.bandwidth
+        return min(*found, corner) / 2, max(*found, corner) * 2
 
 
 def rooflines(points: Sequence[Point]) -> Iterator[Roofline]:
@@ -72,7 +73,7 @@ def _work(point: Point) -> int:
 
 def _roofline(gpu: str, dtype: str, ceilings: Measured, points: Sequence[Point]) -> Roofline:
     peak = ceilings.matmul_peak(dtype)
-    title = f"{gpu}, {dtype}: the largest case of each technique, under ceilings measured in the same run"
+    title = f"{gpu}, {dtype}\nthe largest case of each technique, under ceilings measured in the same run"
     return Roofline(f"roofline-{dtype}", title, peak, ceilings.bandwidth.value, tuple(map(_dot, points)))
 
 

@@ -21,7 +21,7 @@ _TITLES = {"matmul_flops": "matmul FLOPs", "issued_bytes": "issued bytes (SM to 
 _UNITS = {"matmul_flops": "FLOP", "issued_bytes": "B", "peak_bytes": "B", TIME: "s"}
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
 _MARKERS = "osD^vPX*"
-_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 2, 1, 2)))
+_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (9, 3)))
 _STYLE = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -70,7 +70,7 @@ def _draw_figures(points: Sequence[Point], folder: Path) -> Iterator[Path]:
 
 
 def _panel(axis: Any, figure: Figure, found: Sequence[Series], quantity: str) -> None:
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     for place, one in enumerate(found):
         style = _style(place)
@@ -83,6 +83,10 @@ def _panel(axis: Any, figure: Figure, found: Sequence[Series], quantity: str) ->
     axis.set_yscale("log")
     axis.xaxis.set_major_formatter(lambda value, _: _count(value))
     axis.yaxis.set_major_formatter(EngFormatter(_UNITS[quantity]))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_ylim()
+    if high < 100 * low:
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_title(_TITLES[quantity], fontsize=9)
     axis.set_xlabel(f"{figure.symbol}, {SYMBOLS[figure.symbol].meaning.partition(',')[0].partition(' (')[0]}")
     if not any(one.measured or one.derived for one in found):
@@ -108,40 +112,45 @@ def _style(place: int) -> dict[str, Any]:
 
 
 def _draw_rooflines(points: Sequence[Point], folder: Path) -> Iterator[Path]:
+    """A dot is a number that the legend explains: two dozen cases are more than there are signs."""
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, NullFormatter
 
     for one in rooflines(points):
-        drawn, axis = plt.subplots(figsize=(7, 5.4), layout="constrained")
+        drawn, axis = plt.subplots(figsize=(8, 5.4), layout="constrained")
         _ceilings(axis, one)
-        for place, dot in enumerate(one.dots):
-            axis.plot(dot.intensity, dot.speed, linestyle="", markersize=6, markerfacecolor="none",
-                      color=_style(place)["color"], marker=_style(place)["marker"], label=dot.label)  # fmt: skip
+        for place, dot in enumerate(one.dots, start=1):
+            axis.plot(dot.intensity, dot.speed, linestyle="", markersize=5 + 3 * len(str(place)), markeredgewidth=0.3,
+                      color=_COLOURS[place % len(_COLOURS)], marker=f"${place}$", label=dot.label)  # fmt: skip
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.set_ylim(top=2 * one.peak)
+        axis.set_xlim(left=one.range[0] / 4)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.yaxis.set_major_formatter(EngFormatter("FLOP/s"))
-        axis.set_xlabel("matmul FLOPs per byte of device memory traffic, measured")
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlabel("matmul FLOPs per byte of device-memory traffic, measured")
         axis.set_ylabel("matmul FLOPs per second, measured")
-        axis.set_title(one.title, fontsize=10)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+        drawn.suptitle(one.title, fontsize=10)
         yield from _save(drawn, folder / one.name)
 
 
 def _ceilings(axis: Any, one: Roofline) -> None:
     low, high = one.range
     corner = one.peak / one.bandwidth
-    axis.plot(
-        [low, corner, max(high, corner)], [low * one.bandwidth, one.peak, one.peak], color="#444444", linewidth=1.2
-    )
-    axis.annotate(f"{one.bandwidth / 1e12:.2f} TB/s", (low, low * one.bandwidth), textcoords="offset points",
-                  xytext=(6, -4), fontsize=8)  # fmt: skip
-    axis.annotate(f"{one.peak / 1e12:.0f} TFLOP/s", (max(high, corner), one.peak), textcoords="offset points",
-                  xytext=(-4, 4), ha="right", fontsize=8)  # fmt: skip
+    axis.plot([low, corner, high], [low * one.bandwidth, one.peak, one.peak], color="#444444", linewidth=1.2)
+    ends = ((low, low * one.bandwidth, f"{one.bandwidth / 1e12:.2f} TB/s  ", "right", 0),
+            (high, one.peak, f"{one.peak / 1e12:.0f} TFLOP/s", "right", 5))  # fmt: skip
+    for x, y, text, side, up in ends:
+        axis.annotate(text, (x, y), textcoords="offset points", xytext=(0, up), ha=side, fontsize=8)
 
 
 def _save(drawn: Any, path: Path) -> Iterator[Path]:
     import matplotlib.pyplot as plt
 
+    drawn.canvas.draw()
+    drawn.set_layout_engine("none")  # placed once, for both files
     for ending, options in ((".png", {"dpi": 150}), (".svg", {"metadata": {"Date": None}})):
         file = path.with_name(path.name + ending)
         drawn.savefig(file, **options)
