@@ -8,6 +8,7 @@ from tfcost.check.sweeps import Point, Sweep, sweeps
 
 _MOST = 8
 _LEAST_SIZES = 3
+_NAMES = ("technique", "scope", "pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,8 @@ def _comparisons(found: Sequence[Sweep]) -> Iterator[Figure]:
         if len(chosen) > 1 and scope in ("core", "layer"):
             mask = "causal" if causal else "not causal"
             picked = [chosen[name] for name in sorted(chosen)][:_MOST]
-            yield _figure(
-                f"compared-{scope}-{pass_}-{mask.replace(' ', '-')}", f"{scope}, {pass_}, {mask}", "n", picked
-            )
+            name, title = f"compared-{scope}-{pass_}-{mask.replace(' ', '-')}", f"{scope}, {pass_}, {mask}"
+            yield _figure(name, title, "n", picked, told=(*_NAMES, "causal"))
 
 
 def _longest(group: Sequence[Sweep], most: int = _MOST) -> list[Sweep]:
@@ -60,11 +60,11 @@ def _longest(group: Sequence[Sweep], most: int = _MOST) -> list[Sweep]:
     return sorted(group, key=rank)[:most]
 
 
-def _figure(name: str, title: str, symbol: str, chosen: Sequence[Sweep]) -> Figure:
-    """The title says what all series have in common, a label what its own has beside that."""
+def _figure(name: str, title: str, symbol: str, chosen: Sequence[Sweep], told: Sequence[str] = _NAMES) -> Figure:
+    """The title says what all series have in common beside what is `told` in it, a label what its own has."""
     facts = [_facts(sweep) for sweep in chosen]
     common = {key for key, value in facts[0].items() if all(one.get(key) == value for one in facts)}
-    shared = ", ".join(_written(key, facts[0][key]) for key in facts[0] if key in common and key not in _IN_TITLE)
+    shared = ", ".join(_written(key, facts[0][key]) for key in facts[0] if key in common and key not in told)
     labels = tuple(
         ", ".join(_written(key, value) for key, value in one.items() if key not in common) or title for one in facts
     )
@@ -72,7 +72,6 @@ def _figure(name: str, title: str, symbol: str, chosen: Sequence[Sweep]) -> Figu
     return Figure(name, f"{title}: {shared}\n{gpu}; markers: measured, lines: derived", symbol, tuple(chosen), labels)
 
 
-_IN_TITLE = ("technique", "scope", "pass")
 _FOLLOWING = ("m", "h_kv", "d")
 
 
@@ -85,4 +84,4 @@ def _facts(sweep: Sweep) -> dict[str, str]:
 
 
 def _written(name: str, value: str) -> str:
-    return value if name in (*_IN_TITLE, "dtype") else f"{name} = {value}"
+    return value if name in (*_NAMES, "dtype") else f"{name} = {value}"
