@@ -146,3 +146,45 @@ def test_tfcosts_own_evidence_is_the_default(
 def test_neither_torch_nor_triton_nor_sympy_is_needed(file: Any) -> None:
     command = [sys.executable, "-c", LOADED, "verify", file(*FLASH)]
     assert subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
+
+
+def test_the_summary_is_one_table(real: Run, file: Any) -> None:
+    shown = real("verify", file(*FLASH), "--summary", "--format", "md").stdout
+    assert shown.count("### ") == 1
+    assert "| `all` | matmul FLOPs | 17 | 17 | 17 of 17 | 0 | 0 |" in shown
+
+
+def test_growth_and_claims_are_reports_of_their_own(real: Run, file: Any) -> None:
+    path = file(*FLASH)
+    growth = json.loads(real("verify", path, "--growth", "--format", "json").stdout)
+    peaks = [one["terms"] for one in growth["growth"] if one["quantity"] == "peak_bytes"]
+    assert [[(term["term"], term["fitted"], term["margin"]) for term in terms] for terms in peaks] == [
+        [("n", 4 * 2 * 12 * width, 0)] for width in (64, 64, 128, 128)
+    ]
+    assert {(one["from"], one["to"]) for one in growth["time_slopes"]} == {(513, 1000), (1000, 4096), (4096, 10000)}
+    claims = json.loads(real("verify", path, "--claims", "--technique", "flash", "--format", "json").stdout)["claims"]
+    assert {(one["quote"], one["measured_as_stated"]) for one in claims if one["slopes"]} == {
+        ("space O(nd), no n×n matrix", True), ("time O(n²d + nd²), the same as standard attention", True)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("notation", ["table", "md", "csv", "latex"])
+@pytest.mark.parametrize("what", ["--growth", "--claims", "--summary"])
+def test_every_report_has_every_notation(real: Run, file: Any, what: str, notation: str) -> None:
+    result = real("verify", file(*FLASH), what, "--format", notation)
+    assert result.exit_code == 0, result.stderr
+    assert "flash" in result.stdout
+
+
+def test_plots_are_listed(real: Run, file: Any, tmp_path: Path) -> None:
+    one_sweep = [one for one in FLASH if one.case.sizes["d_h"] == 64 and one.case.dtype == "bfloat16"]
+    result = real("verify", file(*one_sweep), "--plot", str(tmp_path / "plots"))
+    assert [Path(line).name for line in result.stdout.splitlines()] == [
+        "flash-core-forward.png", "flash-core-forward.svg", "roofline-bfloat16.png", "roofline-bfloat16.svg"
+    ]  # fmt: skip
+    assert all(Path(line).is_file() for line in result.stdout.splitlines())
+
+
+def test_one_report_at_a_time(real: Run, file: Any) -> None:
+    result = real("verify", file(*FLASH), "--growth", "--claims")
+    assert (result.exit_code, "ask for one at a time" in result.stderr) == (2, True)

@@ -12,7 +12,8 @@ _ORDER = {name: place for place, name in enumerate((*QUANTITIES, TIME))}
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The cells of one technique and quantity: `gated` have a rule that decides, `within` of these meet it.
+    """The cells of a quantity, of one technique or of "all": `gated` have a rule that decides, `within` of these meet
+    it.
 
     `typical` is the median of the relative differences' sizes, `worst` the cell that differs most.
     """
@@ -30,6 +31,14 @@ class Summary:
     def failed(self) -> int:
         """How many cells exceed their tolerance."""
         return self.gated - self.within
+
+
+def totals(cells: Iterable[Cell]) -> tuple[Summary, ...]:
+    """One summary per quantity, over all techniques."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.quantity, []).append(cell)
+    return tuple(_summary("all", name, groups[name]) for name in sorted(groups, key=_ORDER.__getitem__))
 
 
 def summarize(cells: Iterable[Cell]) -> tuple[Summary, ...]:

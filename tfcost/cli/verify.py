@@ -27,6 +27,7 @@ def verify(
         typer.Option("--technique", metavar="NAME", autocompletion=technique_names, help="This technique only."),
     ] = None,
     cells: Annotated[bool, typer.Option("--cells", help="Every cell, not only those outside their tolerance.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="The totals by quantity alone.")] = False,
     claims: Annotated[
         bool, typer.Option("--claims", help="What was measured of the source document's statements.")
     ] = False,
@@ -47,8 +48,8 @@ def verify(
     from tfcost.check.verify import all_points, check_names, load_evidence, verified
     from tfcost.report.verify import verify_report
 
-    if sum((claims, growth, plot is not None)) > 1:
-        raise UserError("--claims, --growth and --plot are reports of their own: ask for one")
+    if sum((cells, summary, claims, growth, plot is not None)) > 1:
+        raise UserError("--cells, --summary, --claims, --growth and --plot: ask for one at a time")
     book = load_book()
     check_names(technique or [], book)
     files = load_evidence(evidence)
@@ -66,7 +67,7 @@ def verify(
         emit("".join(f"{path}\n" for path in written), destination.output)
         return
     found = verified(files, book, technique or [])
-    publish(verify_report(found, cells), destination)
+    publish(verify_report(found, "cells" if cells else "totals" if summary else "techniques"), destination)
     outdated = [f"{name}: {count} measurements are of other code than its formulas; run 'tfcost measure {name}'"
                 for name, count in found.stale.items()]  # fmt: skip
     missing = [f"{one.case.key}: {one.reason}" for one in found.unmatched if one.outcome == "no formula"]

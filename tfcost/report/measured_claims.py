@@ -15,8 +15,8 @@ _COLUMNS = ("section", "technique", "the document", "scope", "measured", "verdic
 _RATIO_COLUMNS = ("technique", "the document", "case", "measured", "as stated")
 _LABELS = {"time": "FLOPs", "space": "peak memory"}
 _NOTE = (
-    f"slope: d log(quantity) / d log(size) over the last doubling of the size; two within {SAME_SLOPE} count as the "
-    "same growth. leading: the fitted coefficient of the largest power by the derived one, and its 95 % interval."
+    f"slope: d log(quantity) / d log(size) over the last doubling of the size; as stated: within {SAME_SLOPE} of the "
+    "powers in the statement, whose constants are open. leading: the fitted coefficient of the largest power by the derived one, and its 95 % interval."
 )
 UNMEASURED = "not measured"
 
@@ -69,8 +69,8 @@ def measured_text(one: MeasuredClaim) -> str:
 
 def _slope_text(one: MeasuredClaim, symbol: str) -> str:
     slopes = [slope for slope in one.slopes if slope.symbol == symbol]
-    measured, derived, stated = (_span(getattr(slope, name) for slope in slopes)
-                                 for name in ("measured", "derived", "stated"))  # fmt: skip
+    measured, derived = (_span(getattr(slope, name) for slope in slopes) for name in ("measured", "derived"))
+    stated = _span((bound for slope in slopes for bound in slope.stated), 0)
     label = _LABELS.get(one.claim.quantity, one.claim.quantity)
     text = f"{label} in {symbol}: slope {measured}, derived {derived}, stated {stated}"
     leading = [slope.leading for slope in slopes if slope.leading]
@@ -149,7 +149,7 @@ def measured_document(one: MeasuredClaim) -> dict[str, Any]:
 def _slope(slope: MeasuredSlope) -> dict[str, Any]:
     return {
         "symbol": slope.symbol,
-        "stated": slope.stated,
+        "stated": list(slope.stated),
         "measured": slope.measured,
         "derived": slope.derived,
         "time": slope.time,

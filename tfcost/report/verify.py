@@ -1,12 +1,12 @@
 """Derived against measured: cells in, the page, the document (`verify.schema.json`) and the flat records out."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import tfcost
 from tfcost.check.cells import TIME, Cell, Unmatched
 from tfcost.check.rules import RULES
-from tfcost.check.summary import Summary, exceeded, exceptions, summarize
+from tfcost.check.summary import Summary, exceeded, exceptions, summarize, totals
 from tfcost.check.verify import Verified
 from tfcost.evidence.record import Case
 from tfcost.quantities import QUANTITIES
@@ -20,25 +20,31 @@ _CELL_COLUMNS = ("technique", "pass", "quantity", "derived", "measured", "differ
 _RULE_COLUMNS = ("quantity", "rule", "cells", "within", "why")
 _SHOWN = 20
 
+Detail = Literal["totals", "techniques", "cells"]
 
-def verify_report(verified: Verified, all_cells: bool) -> Report:
-    """The whole report; with `all_cells` every cell has a row, else those that exceed their tolerance, at most 20."""
+
+def verify_report(verified: Verified, detail: Detail = "techniques") -> Report:
+    """The report: totals by quantity alone, or also by technique, or also every cell. Cells that exceed their
+    tolerance come first, at most 20 of them.
+    """
     return Report(
-        page=lambda: _page(verified, all_cells),
+        page=lambda: _page(verified, detail),
         document=lambda: _document(verified),
         records=lambda: [_flat(cell) for cell in verified.cells],
     )
 
 
-def _page(verified: Verified, all_cells: bool) -> Page:
+def _page(verified: Verified, detail: Detail) -> Page:
     failed = exceeded(verified.cells)
     tables = []
     if failed:
         tables.append(_cell_table(f"Outside their tolerance: {len(failed)} cells", failed[:_SHOWN]))
-    tables += [_summary_table(summarize(verified.cells)), _rule_table(verified.cells)]
-    if all_cells:
+    tables.append(_summary_table("By quantity", totals(verified.cells)))
+    if detail != "totals":
+        tables += [_summary_table("By technique", summarize(verified.cells)), _rule_table(verified.cells)]
+    if detail == "cells":
         tables.append(_cell_table("Every cell", verified.cells))
-    if verified.unmatched:
+    if verified.unmatched and detail != "totals":
         tables.append(_unmatched_table(verified.unmatched))
     return Page(
         "Derived against measured",
@@ -51,11 +57,15 @@ def _page(verified: Verified, all_cells: bool) -> Page:
 def _notes(verified: Verified, failed: Sequence[Cell]) -> Iterable[str]:
     gated = sum(cell.within is not None for cell in verified.cells)
     yield f"{len(verified.cells)} cells, {gated} of them with a tolerance, {gated - len(failed)} within it"
+    yield (
+        "equal: to the last digit; within: of the cells that have a tolerance; typical: the median of the differences' "
+        "sizes; worst: measured less derived"
+    )
     for technique, count in verified.stale.items():
         yield f"{technique}: {count} measurements are of other code than its formulas; measure it again"
 
 
-def _summary_table(summaries: Sequence[Summary]) -> Table:
+def _summary_table(title: str, summaries: Sequence[Summary]) -> Table:
     rows = tuple(
         (
             Code(one.technique),
@@ -65,12 +75,11 @@ def _summary_table(summaries: Sequence[Summary]) -> Table:
             f"{one.within} of {one.gated}" if one.gated else "not gated",
             _percent(one.typical),
             _percent(one.worst.relative, signed=True),
-            "" if one.worst.difference == 0 else case_text(one.worst.case, technique=False),
+            "" if one.worst.difference == 0 else case_text(one.worst.case, technique=one.technique == "all"),
         )
         for one in summaries
     )
-    note = "equal: to the last digit; typical: the median of the differences' sizes; worst: measured less derived"
-    return Table("", _SUMMARY_COLUMNS, rows, (note,))
+    return Table(title, _SUMMARY_COLUMNS, rows)
 
 
 def _cell_table(title: str, cells: Sequence[Cell]) -> Table:
@@ -142,6 +151,7 @@ def _document(verified: Verified) -> dict[str, Any]:
             for file in verified.files for one in file.evidence.environments
         ],
         "cells": [_cell(cell) for cell in verified.cells],
+        "totals": [_summary(one) for one in totals(verified.cells)],
         "summary": [_summary(one) for one in summarize(verified.cells)],
         "rules": [{"name": name, "quantities": [q for rule in RULES if rule.name == name for q in rule.quantities],
                    "reasons": list(dict.fromkeys(rule.reason for rule in RULES if rule.name == name))}
