@@ -1,7 +1,7 @@
 """The source document's claims against measurements: points in; per claim the measured growth or ratios out.
 
 A claim of a class is about growth: over the last doubling of every measured size that it names, the measured slope must
-be one that its terms allow, whatever their constants. A claim of a ratio is about pairs of runs that differ in nothing else.
+be one that its terms allow, whatever their constants. A claim of a ratio is about pairs of runs that are else alike.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,8 +32,8 @@ _SCOPES = ("layer", "block", "core", "stack", "part", "model")
 @dataclass(frozen=True, slots=True)
 class MeasuredSlope:
     """The growth along one size of one sweep: the least and the greatest slope of the claim's terms, the measured slope
-    and the derived one, that of time; and the fitted leading coefficient relative to the derived one, with the margin of
-    its interval.
+    and the derived one, that of time; and the fitted leading coefficient relative to the derived one, with the margin
+    of its interval.
     """
 
     symbol: str

@@ -16,7 +16,8 @@ _RATIO_COLUMNS = ("technique", "the document", "case", "measured", "as stated")
 _LABELS = {"time": "FLOPs", "space": "peak memory"}
 _NOTE = (
     f"slope: d log(quantity) / d log(size) over the last doubling of the size; as stated: within {SAME_SLOPE} of the "
-    "powers in the statement, whose constants are open. leading: the fitted coefficient of the largest power by the derived one, and its 95 % interval."
+    "powers in the statement, whose constants are open. leading: the fitted coefficient of the largest power by the "
+    "derived one, and its 95 % interval."
 )
 UNMEASURED = "not measured"
 
