@@ -157,12 +157,15 @@ def test_the_summary_is_one_table(real: Run, file: Any) -> None:
 def test_growth_and_claims_are_reports_of_their_own(real: Run, file: Any) -> None:
     path = file(*FLASH)
     growth = json.loads(real("verify", path, "--growth", "--format", "json").stdout)
+    jsonschema.validate(growth, SCHEMA)
     peaks = [one["terms"] for one in growth["growth"] if one["quantity"] == "peak_bytes"]
     assert [[(term["term"], term["fitted"], term["margin"]) for term in terms] for terms in peaks] == [
         [("n", 4 * 2 * 12 * width, 0)] for width in (64, 64, 128, 128)
     ]
     assert {(one["from"], one["to"]) for one in growth["time_slopes"]} == {(513, 1000), (1000, 4096), (4096, 10000)}
-    claims = json.loads(real("verify", path, "--claims", "--technique", "flash", "--format", "json").stdout)["claims"]
+    document = json.loads(real("verify", path, "--claims", "--technique", "flash", "--format", "json").stdout)
+    jsonschema.validate(document, SCHEMA)
+    claims = document["claims"]
     assert {(one["quote"], one["measured_as_stated"]) for one in claims if one["slopes"]} == {
         ("space O(nd), no n×n matrix", True), ("time O(n²d + nd²), the same as standard attention", True)
     }  # fmt: skip
