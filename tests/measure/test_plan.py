@@ -8,7 +8,6 @@ from tfcost.book import load_book
 from tfcost.cost import Cost
 from tfcost.errors import UserError
 from tfcost.evidence.record import Case
-from tfcost.measure.assumptions import broken
 from tfcost.measure.command import predicted_peak
 from tfcost.measure.plan import Selection, make_plan
 
@@ -94,23 +93,3 @@ def test_what_no_formula_holds_for_is_left_out() -> None:
 def test_unknown_names(selection: Selection, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_plan(BOOK, selection)
-
-
-@pytest.mark.parametrize(
-    ("assumption", "values", "holds"),
-    [
-        ("64 divides c", {"c": 128}, True),
-        ("64 divides c", {"c": 100}, False),
-        ("h_kv divides h, h_kv < h", {"h": 4, "h_kv": 4}, False),
-        ("n > c: with a single chunk torch skips copies", {"n": 5, "c": 5}, False),
-        ("k is odd", {"k": 4}, False),
-        ("k is odd", {"k": 5}, True),
-        ("the most tiles that a routing can need; b*n*k >= E", {"b": 1, "n": 2, "k": 2, "E": 8}, False),
-        ("c does not divide n: the last chunk is filled up", {"c": 3, "n": 6}, False),
-        ("n/c buckets, one per centroid", {"n": 7, "c": 2}, True),
-        ("m > w: the cache holds the last w+1 tokens", {"w": 2}, True),
-    ],
-)
-def test_assumptions(assumption: str, values: dict[str, int], holds: bool) -> None:
-    cost = Cost("t", "torch", "core", "forward", ("float32",), {}, {}, (), {}, (), (), (assumption,))
-    assert (broken(cost, values) == "") == holds

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
+from tfcost.analysis.conditions import broken
 from tfcost.analysis.model import compose
 from tfcost.book import SITUATIONS, Book
 from tfcost.config.model import ModelConfig
 from tfcost.cost import Cost
 from tfcost.errors import UserError, nearest
 from tfcost.evidence.record import Case, OptionValue
-from tfcost.measure.assumptions import broken
 from tfcost.measure.sweeps import SWEEPS, WIDTH, Sweep
 
 _OTHER_SIZES = {"b": 1, "V": 50257, "P": 131072, "S": 2, "L": 4}
@@ -122,8 +122,8 @@ def _case(
         return f"{sweep.technique}/{sweep.scope}/{pass_}/{dtype} {shown}", str(error)
     variant = {name: value for name, value in cost.variant.items() if name not in SITUATIONS}
     case = Case(sweep.technique, sweep.scope, pass_, dtype, variant, _own_sizes(cost, values))  # type: ignore[arg-type]
-    reason = broken(cost, values)
-    return (case.key, reason) if reason else case
+    reasons = broken(cost.assumptions, values)
+    return (case.key, reasons[0]) if reasons else case
 
 
 def _own_sizes(cost: Cost, values: Mapping[str, int]) -> dict[str, int]:
