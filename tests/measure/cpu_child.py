@@ -58,13 +58,16 @@ class Pretended:
         pass
 
     def allocator(self) -> "Pretended":
+        self.asked = 0
         return self
 
     def clock(self) -> "Pretended":
         return self
 
     def current(self) -> Account:
-        return Account(100, 90, 1)
+        # What there is before arguments are made, then with them.
+        self.asked += 1
+        return Account(100, 90, 1) if self.asked == 1 else Account(2**30, 2**30, 3)
 
     def reset_peak(self) -> None:
         pass

@@ -100,6 +100,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("kv-cache", "core", ("generation",), (513, 4096), {"cache": ("full",)}, {"t": (8, 16)}, length="p"),
     Sweep("ffn", "layer", BOTH, (257, 512, 1000, 4096, 16384, 65536), {"activation": ("relu",)}),
     Sweep("ffn", "layer", BOTH, (1024,), {"activation": ("swiglu",)}, {"f": (2048, 3072)}),
+    Sweep("ffn", "layer", BOTH, (1000, 4096), {"activation": ("swiglu",), "fused": _YES}, {"f": (2048,)}),
     Sweep("ffn", "block", BOTH, (1024,), {"activation": ("gelu",), "bias": _YES, "norm": ("pre",)}),
     Sweep("moe", "layer", BOTH, (516, 1028, 2052, 4100, 8196, 16388), {"routing": ("balanced",)}),
     Sweep("moe", "layer", BOTH, (1028,), {"routing": ("worst",)}),
