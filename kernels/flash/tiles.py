@@ -9,7 +9,7 @@ from tfcost_kernels.common.tiles import Tile, Tiles
 _HALF = {
     16: Tiles(Tile(128, 64, 4, 3), Tile(64, 64, 4, 3), Tile(128, 64, 4, 3)),
     32: Tiles(Tile(128, 64, 4, 3), Tile(64, 64, 4, 3), Tile(128, 64, 4, 3)),
-    64: Tiles(Tile(128, 64, 8, 3), Tile(64, 64, 4, 3), Tile(128, 64, 8, 3)),
+    64: Tiles(Tile(128, 64, 8, 3), Tile(32, 64, 4, 3), Tile(128, 64, 8, 3)),
     128: Tiles(Tile(128, 128, 8, 3), Tile(32, 64, 4, 3), Tile(128, 64, 8, 3)),
     256: Tiles(Tile(128, 64, 8, 2), Tile(32, 64, 8, 2), Tile(128, 32, 8, 2)),
 }

@@ -18,6 +18,8 @@ from tfcost.cost import Cost
 AMOUNTS = {"matmul_flops": ("dot",), "read_bytes": ("load",), "write_bytes": ("store",)}
 D_H = 64
 LENGTHS = (1, 17, 63, 64, 65, 100, 129)
+# Around the chunk of linear attention's kernels, which is 256, and two of them.
+CHUNK_LENGTHS = (*LENGTHS, 1, 33, 64, 65, 100, 127, 17, 63, 255, 256, 257, 300, 513)
 
 
 class Kernels(NamedTuple):
@@ -28,6 +30,7 @@ class Kernels(NamedTuple):
     target: str
     arguments: Mapping[str, Any]
     sizes: tuple[tuple[Mapping[str, int], Mapping[str, int]], ...]
+    lengths: tuple[int, ...] = LENGTHS
 
 
 def same(**sizes: tuple[int, ...]) -> tuple[tuple[Mapping[str, int], Mapping[str, int]], ...]:
@@ -61,7 +64,7 @@ def kernels() -> list[Kernels]:
         linear = "fused_causal_attention" if causal else "fused_attention"
         mapped = {"causal": causal, "feature_map": "exp", "fused": True}
         found.append(Kernels("linear", mapped, f"tfcost.techniques.linear:{linear}", {"feature_map": "exp"},
-                             (({}, {}),) * 3))  # fmt: skip
+                             (({}, {}),), CHUNK_LENGTHS))  # fmt: skip
     return found
 
 
@@ -73,7 +76,7 @@ def points(case: Kernels) -> list[tuple[dict[str, Any], dict[str, int]]]:
     them.
     """
     found = []
-    for place, (n, (own, booked)) in enumerate(product(LENGTHS, case.sizes)):
+    for place, (n, (own, booked)) in enumerate(product(case.lengths, case.sizes)):
         h_kv, group = (1, 1, 1, 1, 2)[place % 5], (1, 1, 2, 1)[place % 4]
         if case.technique == "dilated":  # its formulas suppose that s divides n
             n = -(-n // own["s"]) * own["s"]

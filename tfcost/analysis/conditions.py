@@ -97,6 +97,11 @@ def require(assumptions: Iterable[str], values: Sizes, name: str) -> None:
             raise DoesNotApplyError(f"{name}: its formulas do not apply: {condition.broken(values)}")
 
 
+def broken(assumptions: Iterable[str], values: Sizes) -> list[str]:
+    """Every condition that does not hold at `values`, told with them."""
+    return [condition.broken(values) for condition in conditions(assumptions) if not condition.holds(values)]
+
+
 def inexact(assumptions: Iterable[str], values: Sizes) -> list[str]:
     """Why formulas are not exact at `values`: the broken conditions that `require` lets pass, and what follows."""
     return [

@@ -17,10 +17,10 @@ def analyze(
 ) -> None:
     """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules."""
     from tfcost.analysis.breakdown import break_down, predict_model
-    from tfcost.analysis.devices import load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.model import compose
     from tfcost.book import load_book
-    from tfcost.cli.ask import DEFAULT_DEVICE, config_overrides, warn_inexact
+    from tfcost.cli.ask import config_overrides, warn_inexact
     from tfcost.config.load import load_config
     from tfcost.report.analyze import analyze_report
 

@@ -19,10 +19,10 @@ def compare(
     destination: Destination,
 ) -> None:
     """Compare techniques: FLOPs, bytes, memory, predicted time, classes, and where the cheaper one changes."""
-    from tfcost.analysis.devices import load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.side_by_side import side_by_side
     from tfcost.book import load_book
-    from tfcost.cli.ask import DEFAULT_DEVICE, queries_by_scope, warn_about
+    from tfcost.cli.ask import queries_by_scope, warn_about
     from tfcost.report.compare import compare_report
 
     if len(set(techniques)) < 2:

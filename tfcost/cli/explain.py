@@ -52,10 +52,10 @@ def _model(book: "Book", technique: str, question: Question, destination: Destin
     """A technique that is a chain of parts: the plain model of the asked sizes, layers alone."""
     from tfcost.analysis.breakdown import break_down, predict_model
     from tfcost.analysis.claims import check_model_claims
-    from tfcost.analysis.devices import load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.model import compose
     from tfcost.analysis.query import fill_sizes
-    from tfcost.cli.ask import DEFAULT_DEVICE, config_overrides, warn_inexact
+    from tfcost.cli.ask import config_overrides, warn_inexact
     from tfcost.config.load import make_config
     from tfcost.report.analyze import analyze_report
 

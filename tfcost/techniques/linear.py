@@ -22,6 +22,7 @@ from tfcost.techniques.flash import HEAD_WIDTHS
 from tfcost.techniques.variants import HEADS, Setting, attention_variants
 from tfcost_kernels.common.shapes import check_attention_shapes
 from tfcost_kernels.linear import causal_linear_attention, linear_attention, linear_decode_step
+from tfcost_kernels.linear.tiles import CHUNK
 
 FEATURE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -31,8 +32,6 @@ FEATURE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
 # Keeps the normaliser away from zero: a ReLU may switch every key off.
 EPSILON = 1e-6
 _DEFAULT_MAP = "elu+1"
-# The kernels' chunk: a power of two that fits the registers.
-CHUNK = 64
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, feature_map: str = _DEFAULT_MAP) -> Tensor:
@@ -112,8 +111,8 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, feature_map: str = _DEFAULT
         return o
 
 
-def fused_causal_attention(q: Tensor, k: Tensor, v: Tensor, c: int = 64, feature_map: str = _DEFAULT_MAP) -> Tensor:
-    """`causal_attention` by the Triton kernels."""
+def fused_causal_attention(q: Tensor, k: Tensor, v: Tensor, c: int = CHUNK, feature_map: str = _DEFAULT_MAP) -> Tensor:
+    """`causal_attention` by the Triton kernels, in their own chunk unless told otherwise."""
     with step("attention kernel"):
         o: Tensor = causal_linear_attention(q, k, v, c, feature_map=feature_map)
         return o

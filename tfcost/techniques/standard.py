@@ -30,7 +30,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool = False) -> Tensor:
         scores = scores * d_h**-0.5
     if causal:
         with step("mask"):
-            scores = scores.view(b, h_kv, group, n, m).masked_fill(masks.hidden(masks.causal, n, m), float("-inf"))
+            scores = scores.view(b, h_kv, group, n, m)
+            scores = scores.masked_fill(masks.hidden(masks.causal, n, m, q.device), float("-inf"))
             scores = scores.view(b, h_kv, group * n, m)
     with step("softmax"):
         weights = torch.softmax(scores, dim=-1)
