@@ -95,15 +95,15 @@ def test_a_window_is_judged_by_the_term_that_rules() -> None:
 
     def window(w: int, flops: int | None = None) -> Measurement:
         sizes = {"n": 2**20, "w": w}
-        rows, keys = 2**13, 2 * (w // 128) + 2  # tiles of 128 queries; those of 64 keys that most of them see
+        rows, keys = 2**14, w // 64 + 1  # tiles of 64 queries; those of 64 keys that most of them see
         one = case("sliding-window", variant={"causal": True, "overlapping": True}, **sizes)
-        counted = 12 * rows * keys * 4 * 128 * 64 * 64 if flops is None else flops
+        counted = 12 * rows * keys * 4 * 64 * 64 * 64 if flops is None else flops
         return measurement(one, counters=counters(bf16_flops=counted), kernels=(OURS,))
 
     time = claims("sliding-window", window(128), window(512))["time O(nwd)"]
     (slope,) = time.slopes
     assert slope.measured == pytest.approx(slope.derived, abs=1e-3)
-    assert slope.measured < 0.7
+    assert slope.measured < 0.8
     assert (slope.power, slope.as_claimed) == (1, True)
     (other,) = claims("sliding-window", window(128, 1000), window(512, 1000))["time O(nwd)"].slopes
     assert (other.measured, other.as_claimed) == (0, False)
