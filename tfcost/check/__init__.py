@@ -1,0 +1,1 @@
+"""Did the cost change: contracts, drift from the lock file, and agreement with evidence, of the targets of a file."""
