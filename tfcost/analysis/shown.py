@@ -34,10 +34,7 @@ def class_of(
     `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d. Where rounding
     leaves the class open, it is that of whole tiles; where a Min or Max does, that of sizes like `values`; and says so.
     """
-    definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
-    formula = _rewritten(formula, values, definitions)
-    within = (f"{name} <= n" for name in _PARTS_OF_A_SEQUENCE if values.get(name, values["n"]) < values["n"])
-    implied = (*_ALWAYS, *within)
+    formula, implied = in_class_symbols(formula, values, fixed), class_regime(values)
     if where is None and is_tangled(formula) and (found := _class_of_whole_tiles(formula, Regime.of(implied=implied))):
         return found
     for text in _REGIMES if where is None else (where,):
@@ -48,6 +45,18 @@ def class_of(
             pass
     found = _class_of_whole_tiles(formula, Regime.of(implied=implied))
     return found if found or where is not None else _class_at_sizes(formula, values, implied)
+
+
+def in_class_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Formula:
+    """`formula` in the symbols that classes are told in, where the others follow from them at `values`."""
+    definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
+    return _rewritten(formula, values, definitions)
+
+
+def class_regime(values: Mapping[str, int]) -> tuple[str, ...]:
+    """What every class may suppose at sizes like `values`."""
+    within = (f"{name} <= n" for name in _PARTS_OF_A_SEQUENCE if values.get(name, values["n"]) < values["n"])
+    return (*_ALWAYS, *within)
 
 
 def _class_at_sizes(formula: Formula, values: Mapping[str, int], implied: tuple[str, ...]) -> Theta | None:

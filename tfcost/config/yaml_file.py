@@ -23,7 +23,7 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """The data of a file and, per path of keys (("training", "optimizer")), the line it stands on."""
+    """The data of a file and, per path of keys and places in lists (("training", "optimizer")), the line it stands on."""
 
     path: Path
     data: dict[str, Any]
@@ -118,6 +118,8 @@ def _value(node: yaml.Node, path: Path_, file: YamlFile) -> Any:
         return _mapping(node, path, file)
     if isinstance(node, yaml.SequenceNode):
         _check_tag(node, "seq", file)
+        for index, element in enumerate(node.value):
+            file.lines[*path, index] = element.start_mark.line + 1
         return [_value(element, (*path, index), file) for index, element in enumerate(node.value)]
     if node.tag == f"{_STANDARD}null":
         return None

@@ -1,0 +1,115 @@
+"""How the formulas of one target are read: its cost and configuration in; classes, values and short forms out.
+
+A technique of tfcost is told in the symbols of the table, with m = n and the like where its sizes say so; a function
+of the user's in its own sizes, with d = h*d_h where it has heads but no width.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tfcost.analysis.bounds import Undecided
+from tfcost.analysis.query import DEFAULT_SIZES, fill_sizes
+from tfcost.analysis.readable import readable
+from tfcost.analysis.regime import Regime
+from tfcost.analysis.shown import class_of, class_regime, in_class_symbols, shown_form
+from tfcost.analysis.theta import Theta, theta
+from tfcost.analysis.within import within_class
+from tfcost.cost import Cost
+from tfcost.errors import UserError
+from tfcost.formula import Formula
+
+_OTHER_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is needed to read the formulas of `cost`: the sizes and the regime that the target gives, and whether it is
+    a technique (`defaults` are then the technique's own).
+    """
+
+    cost: Cost
+    sizes: Mapping[str, int]
+    regime_lines: tuple[str, ...] = ()
+    is_technique: bool = False
+    defaults: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def values(self) -> dict[str, int]:
+        """A number for every symbol: those given, and usual ones for the rest."""
+        given = {**self.cost.fixed, **self.sizes}
+        if self.is_technique:
+            return fill_sizes(given, self.defaults)
+        usual = {**DEFAULT_SIZES, "m": given.get("n", DEFAULT_SIZES["n"])}
+        return {**{name: usual.get(name, _OTHER_SIZE) for name in self.cost.symbols}, **given}
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """The symbols that a contract may use."""
+        own = {*self.cost.symbols, *self.cost.fixed}
+        if self.is_technique:
+            own |= {"n"} | ({"h", "d_h", "d"} if own & {"h", "d_h", "d", "f"} else set())
+        return frozenset(own | self._regime_symbols)
+
+    @cached_property
+    def _regime_symbols(self) -> set[str]:
+        relations = {name for name, _ in self.regime.relations}
+        return relations | ({"m"} if "m" in self.cost.symbols else set())
+
+    @cached_property
+    def regime(self) -> Regime:
+        """What holds between the sizes when classes are compared."""
+        if self.is_technique:
+            return Regime.of(*self.regime_lines, implied=class_regime(self.values))
+        return Regime.of(*self.regime_lines, implied=self._width)
+
+    @property
+    def _width(self) -> tuple[str, ...]:
+        """The definition of d, where the code has heads of some width and the target does not say what d is."""
+        names = {*self.cost.symbols, *self.cost.fixed}
+        said = any(line.replace(" ", "").startswith("d=") for line in self.regime_lines)
+        if "d" in names or said or not {"h", "d_h"} <= names or "h" in self.cost.fixed:
+            return ()
+        return (f"d = h*{self.cost.fixed.get('d_h', 'd_h')}",)
+
+    def class_of(self, formula: Formula) -> Theta | None:
+        """The class of `formula`; None where it stays open."""
+        if self.is_technique and not self.regime_lines:
+            return class_of(formula, self.values, self.cost.fixed)
+        formula = self._rewritten(formula)
+        for candidate in (formula, readable(formula).formula):
+            try:
+                return theta(candidate, self.regime)
+            except Undecided:
+                continue
+        return None
+
+    def within(self, formula: Formula, declared: Formula) -> bool | None:
+        """Whether `formula` stays within the class of `declared`; None where that is open."""
+        declared = self._rewritten(declared.substitute(_used(self.cost.fixed, declared)))
+        return within_class(self.class_of(formula), self._rewritten(formula), declared, self.regime)
+
+    def short(self, formula: Formula) -> Formula:
+        """The form of `formula` to show."""
+        if self.is_technique:
+            return shown_form(formula, self.values, self.cost.fixed).formula
+        return readable(formula).formula
+
+    def value(self, formula: Formula) -> float:
+        """About how much that is at the target's sizes."""
+        try:
+            return float(formula.evaluate(self.values))
+        except UserError:
+            return 0.0
+
+    def told_sizes(self, *formulas: Formula) -> str:
+        """The sizes that the values of `formulas` hold for: "n=4096, d_h=64"."""
+        names = sorted({name for formula in formulas for name in formula.symbols})
+        return ", ".join(f"{name}={self.values[name]}" for name in names if name in self.values)
+
+    def _rewritten(self, formula: Formula) -> Formula:
+        return in_class_symbols(formula, self.values, self.cost.fixed) if self.is_technique else formula
+
+
+def _used(values: Mapping[str, int], formula: Formula) -> dict[str, int]:
+    return {name: size for name, size in values.items() if name in formula.symbols}
