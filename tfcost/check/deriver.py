@@ -1,0 +1,186 @@
+"""Jobs in, a record or an error for each out: from what was kept of earlier runs, or derived in processes of their own.
+
+The server that derives is started when the first job needs it, and ended with the `Deriver`.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import tfcost
+from tfcost.book import TechniqueRecord
+from tfcost.book.place import operations_path
+from tfcost.book.read import read_record
+from tfcost.check.job import Job
+from tfcost.check.sources import environment, unchanged
+from tfcost.errors import UserError
+
+CACHE = ".tfcost_cache"
+_ERROR, _OUTPUT = ".error", ".output"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job: its `record`, or the `error` (one or two lines); `kept`: nothing had to be derived."""
+
+    job: Job
+    record: TechniqueRecord | None = None
+    error: str = ""
+    kept: bool = False
+
+
+@dataclass
+class Deriver:
+    """Derives jobs, `processes` at a time. `folder` keeps results for the next run (None: they are not kept)."""
+
+    folder: Path | None = None
+    processes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    warning: str = ""
+
+    def __enter__(self) -> "Deriver":
+        self._server: subprocess.Popen[str] | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(exist_ok=True)
+                (self.folder / ".gitignore").write_text("*\n")
+            except OSError as error:
+                self.warning = f"nothing is kept for the next run: {self.folder}: {error.strerror}"
+                self.folder = None
+        if self.folder is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="tfcost-check-")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._server is not None:
+            self._server.terminate() if kind else self._close()
+            self._server.wait()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def derive(self, jobs: Iterable[Job], progress: Progress | None = None) -> list[Outcome]:
+        """One outcome per job, in their order; a repeated question is derived once."""
+        listed = list(jobs)
+        stems = {job.name: self._stem(job) for job in listed}
+        kept = {stems[job.name]: record for job in listed if (record := self._kept(job, stems[job.name]))}
+        waiting = {stems[job.name]: job for job in listed if stems[job.name] not in kept}
+        ended = self._run(waiting, progress, len(waiting)) if waiting else {}
+        return [
+            Outcome(job, kept[stem], kept=True) if (stem := stems[job.name]) in kept else self._outcome(job, stem, ended)
+            for job in listed
+        ]
+
+    @property
+    def _place(self) -> Path:
+        return self.folder if self.folder is not None else Path(self._scratch.name if self._scratch else "")
+
+    def _stem(self, job: Job) -> str:
+        question = hashlib.sha256(f"{job.question} {environment()}".encode()).hexdigest()[:20]
+        return f"{job.name}-{question}"
+
+    def _kept(self, job: Job, stem: str) -> TechniqueRecord | None:
+        path = self._place / f"{stem}.json"
+        if not path.is_file():
+            return None
+        try:
+            record = read_record(path, check_formulas=True)
+            _ = [len(cost.operations) for cost in record.costs]
+            known = bool(record.provenance.sources) or bool(job.technique)
+            return record if known and unchanged(record.provenance.sources, Path(job.root)) else None
+        except UserError:
+            # A file that cannot be read is derived anew and replaced.
+            return None
+
+    def _run(self, waiting: dict[str, Job], progress: Progress | None, total: int) -> dict[str, str]:
+        """Runs the jobs by stem; returns how each ended."""
+        server = self._started()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        ended: dict[str, str] = {}
+        pending = list(waiting.items())
+        running = 0
+        while pending or running:
+            while pending and running < self.processes:
+                stem, job = pending.pop(0)
+                self._forget(stem)
+                request = {"stem": stem, "folder": str(self._place.resolve()), "job": job.text}
+                server.stdin.write(json.dumps(request) + "\n")
+                server.stdin.flush()
+                running += 1
+            answer = _answer(server)
+            ended[answer["stem"]] = answer["ended"]
+            running -= 1
+            if progress:
+                progress(waiting[answer["stem"]].name, len(ended), total)
+        return ended
+
+    def _forget(self, stem: str) -> None:
+        path = self._place / f"{stem}.json"
+        for old in (path, operations_path(path), self._place / f"{stem}{_ERROR}", self._place / f"{stem}{_OUTPUT}"):
+            old.unlink(missing_ok=True)
+
+    def _outcome(self, job: Job, stem: str, ended: dict[str, str]) -> Outcome:
+        path = self._place / f"{stem}.json"
+        error, output = self._place / f"{stem}{_ERROR}", self._place / f"{stem}{_OUTPUT}"
+        try:
+            if ended[stem] == "time limit":
+                return Outcome(job, error=f"not derived within its time limit of {job.time_limit} s")
+            if error.is_file():
+                return Outcome(job, error=_with_hint(error.read_text(encoding="utf-8")))
+            if not path.is_file():
+                return Outcome(job, error=_died(ended[stem], output))
+            return Outcome(job, read_record(path))
+        finally:
+            error.unlink(missing_ok=True)
+            output.unlink(missing_ok=True)
+
+    def _started(self) -> "subprocess.Popen[str]":
+        if not hasattr(os, "fork"):
+            raise UserError("tfcost check needs a system with fork, such as Linux or macOS")
+        if self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tfcost.check.server"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(),
+            )  # fmt: skip
+        return self._server
+
+    def _close(self) -> None:
+        if self._server is not None and self._server.stdin is not None:
+            self._server.stdin.close()
+
+
+def _answer(server: "subprocess.Popen[str]") -> dict[str, Any]:
+    line = server.stdout.readline() if server.stdout is not None else ""
+    if not line:
+        raise UserError(f"the process that derives ended by itself (exit code {server.wait()})")
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def _environment() -> dict[str, str]:
+    """A target sees no GPU, whether there is one or not: the same result on every machine."""
+    here = str(Path(tfcost.__file__).parents[1])
+    paths = filter(None, [os.environ.get("PYTHONPATH", ""), here])
+    kept = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    return {**kept, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _died(how: str, output: Path) -> str:
+    lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines() if output.is_file() else []
+    last = f"; the last it printed: {lines[-1][:200]}" if lines else ""
+    return f"its process ended without a result ({how or 'exit code 0'}){last}"
+
+
+def _with_hint(message: str) -> str:
+    asks_for_gpu = any(word in message for word in ("CUDA", "NVIDIA", "cuda device"))
+    return f"{message}; a check runs without a GPU: ask for one when the code runs, not when it is imported" if (
+        asks_for_gpu and "importing it failed" in message) else message  # fmt: skip
