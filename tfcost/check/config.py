@@ -37,7 +37,9 @@ def _contract(value: Any) -> Any:
         ((name, formula),) = value.items()
         value = f"{name}: {formula}"
     if not isinstance(value, str):
-        raise _problem(f"expected a line such as 'time: n**2*d' or 'peak_bytes <= 2 GiB at n=16k', found {shown(value)}")
+        raise _problem(
+            f"expected a line such as 'time: n**2*d' or 'peak_bytes <= 2 GiB at n=16k', found {shown(value)}"
+        )
     try:
         return parse_contract(value)
     except UserError as error:
@@ -70,7 +72,7 @@ ContractLine = Annotated[Contract, BeforeValidator(_contract)]
 Sizes = Annotated[dict[str, int], BeforeValidator(_sizes)]
 Tolerances = dict[str, Annotated[Fraction, BeforeValidator(_share)]]
 _ONLY_TECHNIQUE = ("scope", "options", "d_h")
-_ONLY_FUNCTION = ("dims", "shapes", "args", "init", "reference")
+_ONLY_FUNCTION = ("dims", "shapes", "args", "init")
 
 
 class TargetConfig(BaseModel):
@@ -88,6 +90,7 @@ class TargetConfig(BaseModel):
     args: dict[str, Scalar] = Field(default_factory=dict, description="other arguments, by name")
     init: dict[str, Scalar] | None = Field(None, description="arguments that make the module out of its class")
     reference: Name | None = Field(None, description="a function that a kernel must agree with before an update")
+    reference_sizes: Sizes = Field(default_factory=dict, description="sizes at which it must; small ones unless said")
     passes: list[Literal["forward", "backward", "decode"]] = Field(["forward"], min_length=1)
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     sizes: Sizes = Field(default_factory=dict, description="sizes at which values are told and compared")
@@ -134,7 +137,7 @@ def _together(field: str, message: str) -> PydanticCustomError:
 
 
 def find_config(start: Path) -> Path:
-    """The nearest tfcost.yaml or .tfcost.yaml in `start` or above it. UserError if there is none, or two in a folder."""
+    """The nearest tfcost.yaml or .tfcost.yaml in `start` or above. UserError if there is none, or two in a folder."""
     for folder in (start, *start.parents):
         found = [folder / name for name in FILE_NAMES if (folder / name).is_file()]
         if len(found) > 1:

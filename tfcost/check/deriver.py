@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,7 +43,7 @@ class Deriver:
     """Derives jobs, `processes` at a time. `folder` keeps results for the next run (None: they are not kept)."""
 
     folder: Path | None = None
-    processes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    processes: int = 1
     warning: str = ""
 
     def __enter__(self) -> "Deriver":
@@ -68,16 +68,16 @@ class Deriver:
             self._scratch.cleanup()
 
     def derive(self, jobs: Iterable[Job], progress: Progress | None = None) -> list[Outcome]:
-        """One outcome per job, in their order; a repeated question is derived once."""
+        """One outcome per job, in their order."""
         listed = list(jobs)
         stems = {job.name: self._stem(job) for job in listed}
         kept = {stems[job.name]: record for job in listed if (record := self._kept(job, stems[job.name]))}
         waiting = {stems[job.name]: job for job in listed if stems[job.name] not in kept}
         ended = self._run(waiting, progress, len(waiting)) if waiting else {}
-        return [
-            Outcome(job, kept[stem], kept=True) if (stem := stems[job.name]) in kept else self._outcome(job, stem, ended)
-            for job in listed
-        ]
+        fresh = {stem: self._outcome(waiting[stem], stem, how) for stem, how in ended.items()}
+        old = {stem: Outcome(job=listed[0], record=record, kept=True) for stem, record in kept.items()}
+        found = {**fresh, **old}
+        return [replace(found[stems[job.name]], job=job) for job in listed]
 
     @property
     def _place(self) -> Path:
@@ -92,8 +92,7 @@ class Deriver:
         if not path.is_file():
             return None
         try:
-            record = read_record(path, check_formulas=True)
-            _ = [len(cost.operations) for cost in record.costs]
+            record = _read(path)
             known = bool(record.provenance.sources) or bool(job.technique)
             return record if known and unchanged(record.provenance.sources, Path(job.root)) else None
         except UserError:
@@ -128,17 +127,17 @@ class Deriver:
         for old in (path, operations_path(path), self._place / f"{stem}{_ERROR}", self._place / f"{stem}{_OUTPUT}"):
             old.unlink(missing_ok=True)
 
-    def _outcome(self, job: Job, stem: str, ended: dict[str, str]) -> Outcome:
+    def _outcome(self, job: Job, stem: str, how: str) -> Outcome:
         path = self._place / f"{stem}.json"
         error, output = self._place / f"{stem}{_ERROR}", self._place / f"{stem}{_OUTPUT}"
         try:
-            if ended[stem] == "time limit":
+            if how == "time limit":
                 return Outcome(job, error=f"not derived within its time limit of {job.time_limit} s")
             if error.is_file():
                 return Outcome(job, error=_with_hint(error.read_text(encoding="utf-8")))
             if not path.is_file():
-                return Outcome(job, error=_died(ended[stem], output))
-            return Outcome(job, read_record(path))
+                return Outcome(job, error=_died(how, output))
+            return Outcome(job, _read(path))
         finally:
             error.unlink(missing_ok=True)
             output.unlink(missing_ok=True)
@@ -149,13 +148,23 @@ class Deriver:
         if self._server is None:
             self._server = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tfcost.check.server"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment_of_targets(),
             )  # fmt: skip
         return self._server
 
     def _close(self) -> None:
         if self._server is not None and self._server.stdin is not None:
             self._server.stdin.close()
+
+
+def _read(path: Path) -> TechniqueRecord:
+    """The whole record: nothing of it is left to be read when the file may be gone."""
+    record = read_record(path, check_formulas=True)
+    costs = []
+    for cost in record.costs:
+        whole = replace(cost, steps=tuple(cost.steps), operations=tuple(cost.operations))
+        costs.append(replace(whole, moments=tuple(cost.moments), saved=tuple(cost.saved)))
+    return replace(record, costs=tuple(costs))
 
 
 def _answer(server: "subprocess.Popen[str]") -> dict[str, Any]:
@@ -166,7 +175,7 @@ def _answer(server: "subprocess.Popen[str]") -> dict[str, Any]:
     return answer
 
 
-def _environment() -> dict[str, str]:
+def environment_of_targets() -> dict[str, str]:
     """A target sees no GPU, whether there is one or not: the same result on every machine."""
     here = str(Path(tfcost.__file__).parents[1])
     paths = filter(None, [os.environ.get("PYTHONPATH", ""), here])

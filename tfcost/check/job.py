@@ -28,6 +28,7 @@ class Job:
     args: Mapping[str, OptionText | None] = field(default_factory=dict)
     init: Mapping[str, OptionText | None] | None = None
     reference: str = ""
+    reference_sizes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, target: TargetConfig, config: CheckConfig, root: str) -> "Job":
@@ -37,7 +38,7 @@ class Job:
             time_limit=target.time_limit or config.time_limit, technique=target.technique or "",
             scope=target.scope or "", options=target.options, d_h=target.d_h, function=target.function or "",
             dims=tuple(target.dims), shapes=target.shapes, args=target.args, init=target.init,
-            reference=target.reference or "",
+            reference=target.reference or "", reference_sizes=target.reference_sizes,
         )  # fmt: skip
 
     @classmethod
@@ -55,6 +56,6 @@ class Job:
     def question(self) -> str:
         """What decides the answer, as text: all but the place and the time limit."""
         content = asdict(self)
-        for name in ("name", "root", "time_limit", "reference"):
+        for name in ("name", "root", "time_limit", "reference", "reference_sizes"):
             del content[name]
         return json.dumps(content, sort_keys=True)
