@@ -26,6 +26,12 @@ def test_amounts_of_bytes(bound: str, value: int) -> None:
     assert parse_contract(f"peak_bytes <= {bound} at n=16k").formula.evaluate({}) == value
 
 
+def test_a_pass() -> None:
+    contract = parse_contract(" backward  peak_bytes <= 4*n")
+    assert (contract.pass_, contract.quantity) == ("backward", "peak_bytes")
+    assert parse_contract("time: n").pass_ == ""
+
+
 def test_sizes_and_conditions() -> None:
     contract = parse_contract("matmul_flops <= 4*b*n**2*d at n=16k, b = 2 where 128 divides n, c divides n")
     assert contract.at == {"n": 16 * 1024, "b": 2}
@@ -42,6 +48,8 @@ def test_sizes_and_conditions() -> None:
         ("time: n +", "", "the formula stops here"),
         ("tme: n", "tme", "no quantity is called 'tme'; did you mean 'time'"),
         ("  peak_byte <= 3", "peak", "no quantity is called 'peak_byte'; did you mean 'peak_bytes'"),
+        ("backwards time: n", "backwards", "no quantity is called 'backwards time'"),
+        ("forward tme: n", "tme", "no quantity is called 'tme'; did you mean 'time'"),
         ("time <= 3", "time", "'time' has a class only"),
         ("peak_bytes = n", "=", "expected ':' and a class, or '<=' and a bound"),
         ("peak_bytes >= n", ">=", "expected ':' and a class, or '<=' and a bound"),

@@ -1,11 +1,12 @@
 """One line of a contract as text in; what it promises out, with a caret under whatever cannot be read.
 
-    contract = quantity ":" formula                                    its class is at most that of the formula
-             | quantity "<=" bound ["at" sizes] ["where" conditions]   its value is at most the bound
+    contract = [pass] quantity ":" formula                      its class is at most that of the formula
+             | [pass] quantity "<=" bound ["at" sizes] ["where" conditions]   its value is at most the bound
     bound    = formula | number unit                                   2 GiB, 300 GFLOP
     sizes    = name "=" count {"," name "=" count}                     n=16k, b=1
     conditions = divisor "divides" name {"," ...}                      128 divides n
-The quantities are those of `tfcost.quantities`, and `time` (all arithmetic) and `memory` (peak) in a class.
+The quantities are those of `tfcost.quantities`, and `time` (all arithmetic) and `memory` (peak) in a class. Without a
+pass (forward, backward, decode) it holds in every pass of the target.
 """
 
 import re
@@ -22,6 +23,8 @@ from tfcost.quantities import QUANTITIES
 SUMS: dict[str, tuple[str, ...]] = {"time": ("matmul_flops", "scalar_flops"), "memory": ("peak_bytes",)}
 """What the words of a class stand for."""
 
+PASSES = ("forward", "backward", "decode")
+
 _UNITS: dict[str, tuple[str, int]] = {
     **{f"{prefix}B": ("B", 1000**power) for power, prefix in enumerate(("", "k", "M", "G", "T"))},
     **{f"{prefix}iB": ("B", 1024**power) for power, prefix in enumerate(("K", "M", "G", "T"), start=1)},
@@ -36,7 +39,8 @@ _CONDITION = re.compile(r"\s*([A-Za-z_0-9]+)\s+divides\s+([A-Za-z_]\w*)\s*", re.
 @dataclass(frozen=True, slots=True)
 class Contract:
     """What `quantity` may cost: at most the class of `formula`, or (`is_bound`) at most its value; at the sizes `at`,
-    or at all sizes where each of `where` (divisor, symbol) holds. `offset` is where the formula stands in `text`.
+    or at all sizes where each of `where` (divisor, symbol) holds; in `pass_` ("": in each). `offset` is where the formula
+    stands in `text`.
     """
 
     text: str
@@ -45,6 +49,7 @@ class Contract:
     formula: Formula
     offset: int
     at: Mapping[str, int]
+    pass_: str = ""
     where: tuple[tuple[str, str], ...] = ()
 
     def check_symbols(self, known: Collection[str]) -> None:
@@ -62,8 +67,8 @@ def parse_contract(text: str) -> Contract:
     if operator is None or operator[0] not in ("<=", ":"):
         place = operator.start() if operator else len(text.rstrip())
         raise _error(text, place, "expected ':' and a class, or '<=' and a bound")
-    quantity, is_bound = text[: operator.start()].strip(), operator[0] == "<="
-    _check_quantity(text, quantity, is_bound)
+    is_bound = operator[0] == "<="
+    pass_, quantity = _subject(text, text[: operator.start()], is_bound)
     clauses = list(_CLAUSE.finditer(text, operator.end())) if is_bound else []
     end = clauses[0].start() if clauses else len(text)
     at: dict[str, int] = {}
@@ -75,17 +80,23 @@ def parse_contract(text: str) -> Contract:
         else:
             where += _conditions(text, clause.end(), stop)
     formula = _bound(text, operator.end(), end, quantity) if is_bound else _formula(text, operator.end(), end)
-    return Contract(text, quantity, is_bound, formula, operator.end(), at, tuple(where))
+    return Contract(text, quantity, is_bound, formula, operator.end(), at, pass_, tuple(where))
 
 
-def _check_quantity(text: str, quantity: str, is_bound: bool) -> None:
-    start = len(text) - len(text.lstrip())
+def _subject(text: str, before: str, is_bound: bool) -> tuple[str, str]:
+    """The pass ("": any) and the quantity that a contract speaks of."""
+    words = before.split()
+    pass_ = words[0] if len(words) > 1 and words[0] in PASSES else ""
+    start = before.index(pass_) + len(pass_) if pass_ else 0
+    start += len(before[start:]) - len(before[start:].lstrip())
+    quantity = before[start:].strip()
     if is_bound and quantity in SUMS:
         names = " or ".join(SUMS[quantity])
         raise _error(text, start, f"'{quantity}' has a class only ({quantity}: n*d); a bound is on {names}")
     if quantity not in QUANTITIES and (is_bound or quantity not in SUMS):
         known = QUANTITIES if is_bound else [*SUMS, *QUANTITIES]
         raise _error(text, start, f"no quantity is called '{quantity}'{nearest(quantity, known)}")
+    return pass_, quantity
 
 
 def _formula(text: str, start: int, end: int) -> Formula:

@@ -86,9 +86,9 @@ def _changed(
     if class_change and before and after:
         message = f"{finding.place} went from {before.pretty()} to {after.pretty()}"
     else:
-        message = f"{finding.place} changed{_times(ratio)}: {_formula(old, sight)} -> {_formula(new, sight)}"
+        message = f"{finding.place} changed{_times(ratio)}: {shortened(old, sight)} -> {shortened(new, sight)}"
     details = (
-        *([f"then {_formula(old, sight)}", f"now  {_formula(new, sight)}"] if class_change else []),
+        *([f"then {shortened(old, sight)}", f"now  {shortened(new, sight)}"] if class_change else []),
         *([f"x{ratio:.3g} at {sight.told_sizes(old, new)}"] if ratio else []),
         _UPDATE,
     )
@@ -116,6 +116,7 @@ def _times(ratio: float | None) -> str:
     return f" (x{ratio:.3g})" if ratio and not 0.9995 < ratio < 1.0005 else ""
 
 
-def _formula(formula: Formula, sight: Sight, most: int = 160) -> str:
+def shortened(formula: Formula, sight: Sight, most: int = 160) -> str:
+    """The form of `formula` to show, of at most so many characters."""
     text = sight.short(formula).pretty()
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -25,10 +25,12 @@ def judge(target: str, contracts: Sequence[Contract], sights: Sequence[Sight]) -
     """
     for contract in contracts:
         contract.check_symbols(set().union(*(sight.symbols for sight in sights)))
-        about = [(sight, formula) for sight in sights if (formula := _subject(contract, sight))]
+        asked = [sight for sight in sights if contract.pass_ in ("", sight.cost.pass_)]
+        about = [(sight, formula) for sight in asked if (formula := _subject(contract, sight))]
         if not about:
             passes = ", ".join(sight.cost.pass_ for sight in sights)
-            raise UserError(f"contract '{contract.text}': {target} has no {contract.quantity} in {passes}")
+            subject = f"{contract.pass_} {contract.quantity}".strip()
+            raise UserError(f"contract '{contract.text}': {target} has no {subject} in the passes {passes}")
         for sight, formula in about:
             judged = _bound(target, contract, sight, formula) if contract.is_bound else (
                 _class(target, contract, sight, formula))  # fmt: skip
@@ -63,19 +65,21 @@ def _bound(target: str, contract: Contract, sight: Sight, formula: Formula) -> F
     if contract.at or not contract.formula.symbols:
         return _bound_at(target, contract, sight, formula)
     place, declared = _place(target, contract, sight), contract.formula.pretty()
-    for values in sample_sizes(formula.symbols | contract.formula.symbols, _TRIED, contract.where):
-        values |= {name: size for name, size in sight.cost.fixed.items() if name in contract.formula.symbols}
+    spoken = contract.formula.symbols
+    cost, limit = sight.spoken(formula, spoken), sight.spoken(contract.formula, spoken)
+    names = sorted(cost.symbols | limit.symbols)
+    for values in sample_sizes(names, _TRIED, contract.where):
         if not _possible(values, sight):
             continue
         try:
-            found, limit = formula.evaluate(values), contract.formula.evaluate(values)
+            found, most = cost.evaluate(values), limit.evaluate(values)
         except UserError:
             continue
-        if found > limit:
-            at = ", ".join(f"{name}={values[name]}" for name in sorted(formula.symbols | contract.formula.symbols))
-            message = f"{place} is {sight.short(formula).pretty()}, more than {declared}: {found:,} > {limit:,} at {at}"
+        if found > most:
+            at = ", ".join(f"{name}={values[name]}" for name in names)
+            message = f"{place} is {sight.short(formula).pretty()}, more than {declared}: {found:,} > {most:,} at {at}"
             return _finding(target, contract, sight, message, weight=500.0)
-    if _proven(formula, contract, sight):
+    if _proven(cost, limit, contract, sight):
         return None
     message = f"{place} <= {declared} holds at {_TRIED} sizes, but is not shown for all of them"
     return Finding("contract", target, message, "warning", sight.cost.pass_, contract.quantity)
@@ -95,9 +99,10 @@ def _bound_at(target: str, contract: Contract, sight: Sight, formula: Formula) -
     if found <= limit:
         return None
     sizes = ", ".join(f"{name}={values[name]}" for name in sorted(formula.symbols))
+    at = f" at {sizes}" if sizes else ""
     bound = contract.text[contract.offset :].split(" at ")[0].strip()
     unit = QUANTITIES[contract.quantity].unit
-    message = f"{_place(target, contract, sight)} is {float(found):,.0f} {unit} at {sizes}, more than {bound}"
+    message = f"{_place(target, contract, sight)} is {float(found):,.0f} {unit}{at}, more than {bound}"
     return _finding(
         target, contract, sight, message, weight=500.0 + min(float(found / limit), 400.0) if limit else 500.0
     )
@@ -116,14 +121,11 @@ def _value(monomial: Monomial, values: Mapping[str, int]) -> float:
     return float(formula.evaluate({name: values.get(name, 1) for name in formula.symbols}))
 
 
-def _proven(formula: Formula, contract: Contract, sight: Sight) -> bool:
+def _proven(formula: Formula, limit: Formula, contract: Contract, sight: Sight) -> bool:
     """Whether the bound is shown for all sizes of the regime that meet the contract's conditions."""
     from tfcost.derive.integers.convert import NotAnInteger, from_sympy, to_sympy
     from tfcost.derive.integers.prove import is_nonnegative
 
-    limit = contract.formula.substitute(
-        {name: size for name, size in sight.cost.fixed.items() if name in contract.formula.symbols}
-    )
     for divisor, name in contract.where:
         multiple = {name: Formula(f"{divisor}*{name}")}
         formula, limit = formula.substitute(multiple), limit.substitute(multiple)

@@ -4,7 +4,7 @@ A technique of tfcost is told in the symbols of the table, with m = n and the li
 of the user's in its own sizes, with d = h*d_h where it has heads but no width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -88,6 +88,18 @@ class Sight:
         """Whether `formula` stays within the class of `declared`; None where that is open."""
         declared = self._rewritten(declared.substitute(_used(self.cost.fixed, declared)))
         return within_class(self.class_of(formula), self._rewritten(formula), declared, self.regime)
+
+    def spoken(self, formula: Formula, symbols: Collection[str]) -> Formula:
+        """`formula` in the words of a bound in `symbols`: with m = n and h_kv = h where it does not speak of them, d by
+        its definition, and what has one value here as a number.
+        """
+        fixed = {name: str(size) for name, size in self.cost.fixed.items()}
+        if self.is_technique:
+            follows = {"m": "n", "h_kv": "h", "d": f"h*{fixed.get('d_h', 'd_h')}"}
+            fixed |= {name: text for name, text in follows.items() if name not in symbols or name == "d"}
+            return formula.substitute({name: text for name, text in fixed.items() if name in formula.symbols})
+        formula = Formula.of_tree(self.regime.applied(formula.tree))
+        return formula.substitute({name: text for name, text in fixed.items() if name in formula.symbols})
 
     def short(self, formula: Formula) -> Formula:
         """The form of `formula` to show."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from tfcost.check.agree import disagreement
 from tfcost.check.config import lock_path
 from tfcost.check.deriver import environment_of_targets
+from tfcost.check.drift import shortened
 from tfcost.check.equal import same
 from tfcost.check.job import Job
 from tfcost.check.lock import Line, Lock, read_lock, write_lock
@@ -20,17 +21,16 @@ from tfcost.formula import Formula
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A line of the lock file that is written, dropped (`new` None) or changed."""
+    """A line of the lock file that is written, dropped (`new` is "") or changed, both sides in their short form."""
 
     line: Line
-    old: Formula | None
-    new: Formula | None
+    old: str
+    new: str
 
     @property
     def text(self) -> str:
         """The change as a diff of one formula."""
-        sides = [f"  - {self.old}"] if self.old else []
-        sides += [f"  + {self.new}"] if self.new else []
+        sides = [f"  {sign} {side}" for sign, side in (("-", self.old), ("+", self.new)) if side]
         return "\n".join(["/".join(self.line), *sides])
 
 
@@ -55,7 +55,7 @@ def update(derived: Derived) -> Update:
     refusals = tuple(refusal for target in derived.targets for refusal in _refusals(derived, target))
     old = _old_lock(path)
     new = _new_formulas(derived, old)
-    changes = tuple(_changes(old.formulas, new))
+    changes = tuple(_changes(old.formulas, new, derived))
     if not refusals:
         write_lock(path, Lock(new, versions()))
     return Update(path, changes, refusals)
@@ -86,9 +86,15 @@ def _new_formulas(derived: Derived, old: Lock) -> dict[Line, Formula]:
     return found
 
 
-def _changes(old: Mapping[Line, Formula], new: Mapping[Line, Formula]) -> Iterator[Change]:
+def _changes(old: Mapping[Line, Formula], new: Mapping[Line, Formula], derived: Derived) -> Iterator[Change]:
     """Quantities only; what they are made of is in the file."""
+    sights = {(target.name, sight.cost.pass_): sight for target in derived.targets for sight in target.sights}
+
+    def short(line: Line, formula: Formula | None) -> str:
+        sight = sights.get((line[0], line[1]))
+        return shortened(formula, sight) if formula and sight else str(formula or "")
+
     for line in dict.fromkeys((*new, *old)):
         before, after = old.get(line), new.get(line)
         if len(line) == 3 and (before is None or after is None or not same(before, after)):
-            yield Change(line, before, after)
+            yield Change(line, short(line, before), short(line, after))
