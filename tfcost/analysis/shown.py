@@ -63,8 +63,7 @@ def _class_at_sizes(formula: Formula, values: Mapping[str, int], implied: tuple[
     """The class where every Min and Max is the argument that it equals at `values`; with that, and only then, parts of
     the sequence may be taken as far shorter than it.
     """
-    tree = mapped(readable(formula).formula.tree, lambda call: _largest(call, values))
-    decided = readable(Formula.of_tree(tree)).formula
+    decided = decided_at(formula, values)
     parts = [name for name in _PARTS_OF_A_SEQUENCE if name in decided.symbols and values[name] < values["n"]]
     for texts in ((), tuple(f"n >> {name}" for name in parts)):
         try:
@@ -73,6 +72,12 @@ def _class_at_sizes(formula: Formula, values: Mapping[str, int], implied: tuple[
             continue
         return replace(found, regime=", ".join([*texts, "whole tiles and sizes like these"]))
     return None
+
+
+def decided_at(formula: Formula, values: Mapping[str, int]) -> Formula:
+    """The readable form of `formula` with every Min and Max replaced by the argument that it equals at `values`."""
+    tree = mapped(readable(formula).formula.tree, lambda call: _largest(call, values))
+    return readable(Formula.of_tree(tree)).formula
 
 
 def _class_of_whole_tiles(formula: Formula, regime: Regime) -> Theta | None:

@@ -31,7 +31,13 @@ def disagreement(job: Job, environment: Mapping[str, str]) -> str:
     command = [sys.executable, "-P", "-m", "tfcost.check.agree"]
     try:
         done = subprocess.run(
-            command, input=job.text, capture_output=True, text=True, env=interpreted, timeout=job.time_limit, check=False
+            command,
+            input=job.text,
+            capture_output=True,
+            text=True,
+            env=interpreted,
+            timeout=job.time_limit,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"did not finish within its time limit of {job.time_limit} s beside its reference"

@@ -39,8 +39,8 @@ _CONDITION = re.compile(r"\s*([A-Za-z_0-9]+)\s+divides\s+([A-Za-z_]\w*)\s*", re.
 @dataclass(frozen=True, slots=True)
 class Contract:
     """What `quantity` may cost: at most the class of `formula`, or (`is_bound`) at most its value; at the sizes `at`,
-    or at all sizes where each of `where` (divisor, symbol) holds; in `pass_` ("": in each). `offset` is where the formula
-    stands in `text`.
+    or at all sizes where each of `where` (divisor, symbol) holds; in `pass_` ("": in each). The formula stands at
+    `offset` in `text`.
     """
 
     text: str

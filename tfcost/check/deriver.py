@@ -62,8 +62,10 @@ class Deriver:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._server is not None:
-            self._server.terminate() if kind else self._close()
-            self._server.wait()
+            if kind:
+                self._server.terminate()
+            # With stdin at its end the server ends as well.
+            self._server.communicate()
         if self._scratch is not None:
             self._scratch.cleanup()
 
@@ -151,10 +153,6 @@ class Deriver:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment_of_targets(),
             )  # fmt: skip
         return self._server
-
-    def _close(self) -> None:
-        if self._server is not None and self._server.stdin is not None:
-            self._server.stdin.close()
 
 
 def _read(path: Path) -> TechniqueRecord:

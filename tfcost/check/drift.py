@@ -68,10 +68,10 @@ def _tolerated(old: Formula, new: Formula, sight: Sight, share: Fraction | None)
     for scale in _SCALES:
         values = {name: size if name in sight.cost.fixed else size * scale for name, size in sight.values.items()}
         try:
-            was, now = old.evaluate(values), new.evaluate(values)
+            was, now = Fraction(old.evaluate(values)), Fraction(new.evaluate(values))
         except UserError:
             return False
-        if Fraction(abs(now - was)) > share * Fraction(abs(was)):
+        if abs(now - was) > share * abs(was):
             return False
     return True
 
@@ -92,9 +92,15 @@ def _changed(
         *([f"x{ratio:.3g} at {sight.told_sizes(old, new)}"] if ratio else []),
         _UPDATE,
     )
-    weight = (100.0 if class_change else 0.0) + (max(ratio, 1 / ratio) if ratio else 1.0)
     causes = causes_of_change(*_parts(target, quantity, locked, sight), sight)
+    weight = _weight(class_change, ratio, bool(causes) and quantity not in SHARED)
     return Finding("drift", target, message, "error", sight.cost.pass_, quantity, details, causes, weight)
+
+
+def _weight(class_change: bool, ratio: float | None, points_somewhere: bool) -> float:
+    """Another class before more of the same, more before less; what points at its own cause before what does not."""
+    weight = (100.0 if class_change else 0.0) + (min(ratio, 90.0) if ratio and ratio > 1 else 0.5)
+    return weight if points_somewhere else weight / 2
 
 
 def _parts(

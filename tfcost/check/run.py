@@ -66,6 +66,13 @@ def derive_targets(
 
     UserError for a configuration that cannot be read or a name that is no target.
     """
+    root = path.resolve().parent
+    with Deriver(root / CACHE if keep else None, processes or os.cpu_count() or 1) as deriver:
+        return derive_with(deriver, path, names, progress)
+
+
+def derive_with(deriver: Deriver, path: Path, names: Collection[str] = (), progress: Progress | None = None) -> Derived:
+    """The same by a deriver that is there already."""
     config, file = load_check(path)
     for name in names:
         if name not in config.targets:
@@ -73,8 +80,7 @@ def derive_targets(
     chosen = {name: target for name, target in config.targets.items() if not names or name in names}
     root = path.resolve().parent
     jobs = [Job.of(name, target, config, str(root)) for name, target in chosen.items()]
-    with Deriver(root / CACHE if keep else None, processes or os.cpu_count() or 1) as deriver:
-        outcomes = deriver.derive(jobs, progress)
+    outcomes = deriver.derive(jobs, progress)
     targets = [_target(name, target, outcome) for (name, target), outcome in zip(chosen.items(), outcomes, strict=True)]
     return Derived(config, file, tuple(targets), deriver.warning)
 

@@ -4,7 +4,7 @@ A technique of tfcost is told in the symbols of the table, with m = n and the li
 of the user's in its own sizes, with d = h*d_h where it has heads but no width.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,13 +12,15 @@ from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.query import DEFAULT_SIZES, fill_sizes
 from tfcost.analysis.readable import readable
 from tfcost.analysis.regime import Regime
-from tfcost.analysis.shown import class_of, class_regime, in_class_symbols, shown_form
+from tfcost.analysis.shown import class_of, class_regime, decided_at, in_class_symbols, shown_form
 from tfcost.analysis.theta import Theta, theta
 from tfcost.analysis.within import within_class
 from tfcost.cost import Cost
 from tfcost.errors import UserError
 from tfcost.formula import Formula
 
+# Sizes of a function's own that nothing is said of.
+_USUAL = {"d": 768, "f": 3072, "h_kv": 12, "E": 8, "k": 2, "w": 256, "c": 256, "r": 1}
 _OTHER_SIZE = 64
 
 
@@ -40,7 +42,7 @@ class Sight:
         given = {**self.cost.fixed, **self.sizes}
         if self.is_technique:
             return fill_sizes(given, self.defaults)
-        usual = {**DEFAULT_SIZES, "m": given.get("n", DEFAULT_SIZES["n"])}
+        usual = {**DEFAULT_SIZES, **_USUAL, "m": given.get("n", DEFAULT_SIZES["n"])}
         return {**{name: usual.get(name, _OTHER_SIZE) for name in self.cost.symbols}, **given}
 
     @cached_property
@@ -77,12 +79,18 @@ class Sight:
         if self.is_technique and not self.regime_lines:
             return class_of(formula, self.values, self.cost.fixed)
         formula = self._rewritten(formula)
-        for candidate in (formula, readable(formula).formula):
+        for form in self._forms(formula):
             try:
-                return theta(candidate, self.regime)
+                return theta(form, self.regime)
             except Undecided:
                 continue
         return None
+
+    def _forms(self, formula: Formula) -> Iterator[Formula]:
+        """The formula, without its roundings, and without its Min and Max: each supposes more than the one before."""
+        yield formula
+        yield readable(formula).formula
+        yield decided_at(formula, self._sizes_of(formula))
 
     def within(self, formula: Formula, declared: Formula) -> bool | None:
         """Whether `formula` stays within the class of `declared`; None where that is open."""
@@ -110,14 +118,20 @@ class Sight:
     def value(self, formula: Formula) -> float:
         """About how much that is at the target's sizes."""
         try:
-            return float(formula.evaluate(self.values))
+            return float(formula.evaluate(self._sizes_of(formula)))
         except UserError:
             return 0.0
 
     def told_sizes(self, *formulas: Formula) -> str:
         """The sizes that the values of `formulas` hold for: "n=4096, d_h=64"."""
-        names = sorted({name for formula in formulas for name in formula.symbols})
-        return ", ".join(f"{name}={self.values[name]}" for name in names if name in self.values)
+        sizes = {name: size for formula in formulas for name, size in self._sizes_of(formula).items()}
+        names = {name for formula in formulas for name in formula.symbols}
+        return ", ".join(f"{name}={sizes[name]}" for name in sorted(names))
+
+    def _sizes_of(self, formula: Formula) -> dict[str, int]:
+        """The values, and usual sizes for symbols that the cost no longer has."""
+        usual = {name: _USUAL.get(name, _OTHER_SIZE) for name in formula.symbols - self.values.keys()}
+        return {**self.values, **usual}
 
     def _rewritten(self, formula: Formula) -> Formula:
         return in_class_symbols(formula, self.values, self.cost.fixed) if self.is_technique else formula

@@ -19,7 +19,7 @@ def check(
         Path | None,
         typer.Option("--config", metavar="FILE", help="Unless said, the nearest tfcost.yaml from here upwards."),
     ] = None,
-    update: Annotated[bool, typer.Option("--update", help="Accept the costs as they are: write the lock file.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Accept the costs: write the lock file.")] = False,
     only: Annotated[str, typer.Option(metavar="CHECKS", help="contract,drift,accuracy: make only these.")] = "",
     reporter: Annotated[Reporter, typer.Option(help="Who the result is for.")] = "terminal",
     output: Annotated[

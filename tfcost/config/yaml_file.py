@@ -23,7 +23,7 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """The data of a file and, per path of keys and places in lists (("training", "optimizer")), the line it stands on."""
+    """The data of a file and, per path of keys and list places (("training", "optimizer")), the line it stands on."""
 
     path: Path
     data: dict[str, Any]

@@ -16,7 +16,7 @@ def junit_text(result: CheckResult) -> str:
             for target in names:
                 suite.add_testcase(_case(result, check, target))
             report.add_testsuite(suite)
-    text: str = report.tostring().decode("utf-8")
+    text = str(report.tostring().decode("utf-8"))  # type: ignore[no-untyped-call]
     return text if text.endswith("\n") else text + "\n"
 
 
