@@ -40,11 +40,11 @@ def _cause(key: Key, old: Formula | None, new: Part | None, sight: Sight) -> Cau
 
 
 def _source(old: Formula | None, new: Part, sight: Sight) -> Source:
-    """The line to show: of several, the one whose amount is what was added, else the one that costs most."""
+    """The line to show: of several, the last whose amount is what was added, else the one that costs most."""
     placed = [source for source in new.sources if source.location] or list(new.sources)
     if old is not None:
         added = poly.difference(poly.expand(new.amount.tree), poly.expand(old.tree))
-        for source in placed:
+        for source in reversed(placed):
             if not poly.difference(poly.expand(source.amount.tree), added):
                 return source
     return max(placed, key=lambda source: sight.value(source.amount))

@@ -40,10 +40,13 @@ class Outcome:
 
 @dataclass
 class Deriver:
-    """Derives jobs, `processes` at a time. `folder` keeps results for the next run (None: they are not kept)."""
+    """Derives jobs, `processes` at a time. `folder` keeps results for the next run (None: they are not kept); `paths`
+    are searched for what targets import, before what is installed.
+    """
 
     folder: Path | None = None
     processes: int = 1
+    paths: tuple[str, ...] = ()
     warning: str = ""
 
     def __enter__(self) -> "Deriver":
@@ -150,7 +153,7 @@ class Deriver:
         if self._server is None:
             self._server = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tfcost.check.server"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment_of_targets(),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment_of_targets(self.paths),
             )  # fmt: skip
         return self._server
 
@@ -173,10 +176,10 @@ def _answer(server: "subprocess.Popen[str]") -> dict[str, Any]:
     return answer
 
 
-def environment_of_targets() -> dict[str, str]:
+def environment_of_targets(paths: Iterable[str] = ()) -> dict[str, str]:
     """A target sees no GPU, whether there is one or not: the same result on every machine."""
     here = str(Path(tfcost.__file__).parents[1])
-    paths = filter(None, [os.environ.get("PYTHONPATH", ""), here])
+    paths = filter(None, [*paths, os.environ.get("PYTHONPATH", ""), here])
     kept = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     return {**kept, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 

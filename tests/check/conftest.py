@@ -1,0 +1,90 @@
+"""Small costs made by hand, sights of them, and a scratch repository whose targets are derived once."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tfcost.check.sight import Sight
+from tfcost.cli.app import app
+from tfcost.cost import Cost, Held, Moment, Operation, Quantity
+from tfcost.formula import Formula
+
+MakeSight = Callable[..., Sight]
+REPOSITORY = {
+    "mine.py": """\
+import torch
+
+
+def attend(q, k):
+    scores = q @ k.transpose(-2, -1)
+    return torch.softmax(scores, dim=-1) @ k
+""",
+    "tfcost.yaml": """\
+targets:
+  attention:
+    function: mine.py:attend
+    dims: [b, n, d]
+    shapes: {q: "b,n,d", k: "b,n,d"}
+    passes: [forward, backward]
+    contract:
+      - time: n**2*d
+      - memory: n**2 + n*d
+      - forward matmul_flops <= 4*b*n**2*d
+""",
+}
+
+
+def make_cost(
+    quantities: Mapping[str, str], operations: tuple[Operation, ...] = (), moments: tuple[Moment, ...] = (),
+    fixed: Mapping[str, int] | None = None, pass_: str = "forward", saved: tuple[Held, ...] = (),
+) -> Cost:  # fmt: skip
+    """A function's cost with these formulas."""
+    formulas = {name: Formula(text) for name, text in quantities.items()}
+    symbols = sorted({name for formula in formulas.values() for name in formula.symbols})
+    return Cost(
+        technique="attention", implementation="torch", scope="function", pass_=pass_, dtypes=("bfloat16",), variant={},
+        fixed=fixed or {}, symbols=tuple(symbols), operations=operations, steps=(), moments=moments, saved=saved,
+        quantities={name: Quantity(formula, "traced") for name, formula in formulas.items()},
+    )  # fmt: skip
+
+
+def operation(step: str, name: str, line: int, **amounts: str) -> Operation:
+    """An operation on a line of mine.py."""
+    found = {kind: Formula(text) for kind, text in amounts.items()}
+    return Operation(name, step, f"mine.py:{line}", f"{step} = ...", found)
+
+
+def held(step: str, name: str, line: int, size: str) -> Held:
+    """What an operation on a line of mine.py made and is still there."""
+    return Held(name, step, f"mine.py:{line}" if line else "", f"{step} = ...", Formula(size))
+
+
+@pytest.fixture(scope="session")
+def derived_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a lock file, and everything derived before."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name, text in REPOSITORY.items():
+        (folder / name).write_text(text)
+    result = CliRunner().invoke(app, ["check", "--config", str(folder / "tfcost.yaml"), "--update", "-q"])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def repository(derived_repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to work in; nothing in it has to be derived again before it is changed."""
+    place = tmp_path / "work"
+    shutil.copytree(derived_repository, place)
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    return place
+
+
+@pytest.fixture
+def check() -> Callable[..., Result]:
+    """Runs `tfcost check` in this process."""
+    return lambda *arguments: CliRunner().invoke(app, ["check", *arguments])
