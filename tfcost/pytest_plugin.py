@@ -39,7 +39,8 @@ class ContractItem(pytest.Item):
             if outcome.record is None:
                 raise UserError(outcome.error)
             config = self._config()
-            sights = [Sight(cost, config.sizes, tuple(config.regime)) for cost in outcome.record.costs]
+            regime, dims = tuple(config.regime), tuple(config.dims)
+            sights = [Sight(cost, config.sizes, regime, dims=dims) for cost in outcome.record.costs]
             findings = list(judge(self.name, config.contract, sights))
         except UserError as error:
             raise ContractBroken(str(error)) from None

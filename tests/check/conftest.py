@@ -1,12 +1,13 @@
 """Small costs made by hand, sights of them, and a scratch repository whose targets are derived once."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from tfcost.check.client import Server
 from tfcost.check.sight import Sight
 from tfcost.cli.app import app
 from tfcost.cost import Cost, Held, Moment, Operation, Quantity
@@ -62,8 +63,31 @@ def held(step: str, name: str, line: int, size: str) -> Held:
     return Held(name, step, f"mine.py:{line}" if line else "", f"{step} = ...", Formula(size))
 
 
+class _Shared(Server):
+    """One server for all tests of a process: starting one takes longer than most of them."""
+
+    def close(self, at_once: bool = False) -> None:
+        pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_server() -> Iterator[None]:
+    running: list[_Shared] = []
+
+    def started(paths: tuple[str, ...] = ()) -> _Shared:
+        if not running:
+            running.append(_Shared(paths))
+        return running[0]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tfcost.check.deriver.Server", started)
+        yield
+    for server in running:
+        Server.close(server)
+
+
 @pytest.fixture(scope="session")
-def derived_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def derived_repository(one_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a lock file, and everything derived before."""
     folder = tmp_path_factory.mktemp("repository")
     for name, text in REPOSITORY.items():

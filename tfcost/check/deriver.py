@@ -4,21 +4,16 @@ The server that derives is started when the first job needs it, and ended with t
 """
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-import tfcost
 from tfcost.book import TechniqueRecord
 from tfcost.book.place import operations_path
 from tfcost.book.read import read_record
+from tfcost.check.client import Server
 from tfcost.check.job import Job
 from tfcost.check.sources import environment, unchanged
 from tfcost.errors import UserError
@@ -50,7 +45,7 @@ class Deriver:
     warning: str = ""
 
     def __enter__(self) -> "Deriver":
-        self._server: subprocess.Popen[str] | None = None
+        self._server: Server | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         if self.folder is not None:
             try:
@@ -65,10 +60,7 @@ class Deriver:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._server is not None:
-            if kind:
-                self._server.terminate()
-            # With stdin at its end the server ends as well.
-            self._server.communicate()
+            self._server.close(at_once=kind is not None)
         if self._scratch is not None:
             self._scratch.cleanup()
 
@@ -78,7 +70,7 @@ class Deriver:
         stems = {job.name: self._stem(job) for job in listed}
         kept = {stems[job.name]: record for job in listed if (record := self._kept(job, stems[job.name]))}
         waiting = {stems[job.name]: job for job in listed if stems[job.name] not in kept}
-        ended = self._run(waiting, progress, len(waiting)) if waiting else {}
+        ended = self._run(waiting, progress) if waiting else {}
         fresh = {stem: self._outcome(waiting[stem], stem, how) for stem, how in ended.items()}
         old = {stem: Outcome(job=listed[0], record=record, kept=True) for stem, record in kept.items()}
         found = {**fresh, **old}
@@ -104,11 +96,10 @@ class Deriver:
             # A file that cannot be read is derived anew and replaced.
             return None
 
-    def _run(self, waiting: dict[str, Job], progress: Progress | None, total: int) -> dict[str, str]:
+    def _run(self, waiting: dict[str, Job], progress: Progress | None) -> dict[str, str]:
         """Runs the jobs by stem; returns how each ended."""
-        server = self._started()
-        assert server.stdin is not None
-        assert server.stdout is not None
+        if self._server is None:
+            self._server = Server(self.paths)
         ended: dict[str, str] = {}
         pending = list(waiting.items())
         running = 0
@@ -116,15 +107,13 @@ class Deriver:
             while pending and running < self.processes:
                 stem, job = pending.pop(0)
                 self._forget(stem)
-                request = {"stem": stem, "folder": str(self._place.resolve()), "job": job.text}
-                server.stdin.write(json.dumps(request) + "\n")
-                server.stdin.flush()
+                self._server.submit(job, stem, self._place)
                 running += 1
-            answer = _answer(server)
-            ended[answer["stem"]] = answer["ended"]
+            stem, how = self._server.next_ended()
+            ended[stem] = how
             running -= 1
             if progress:
-                progress(waiting[answer["stem"]].name, len(ended), total)
+                progress(waiting[stem].name, len(ended), len(waiting))
         return ended
 
     def _forget(self, stem: str) -> None:
@@ -147,41 +136,17 @@ class Deriver:
             error.unlink(missing_ok=True)
             output.unlink(missing_ok=True)
 
-    def _started(self) -> "subprocess.Popen[str]":
-        if not hasattr(os, "fork"):
-            raise UserError("tfcost check needs a system with fork, such as Linux or macOS")
-        if self._server is None:
-            self._server = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tfcost.check.server"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment_of_targets(self.paths),
-            )  # fmt: skip
-        return self._server
-
 
 def _read(path: Path) -> TechniqueRecord:
     """The whole record: nothing of it is left to be read when the file may be gone."""
     record = read_record(path, check_formulas=True)
     costs = []
     for cost in record.costs:
-        whole = replace(cost, steps=tuple(cost.steps), operations=tuple(cost.operations))
+        whole = replace(
+            cost, steps=tuple(cost.steps), operations=tuple(cost.operations), quantities={**cost.quantities}
+        )
         costs.append(replace(whole, moments=tuple(cost.moments), saved=tuple(cost.saved)))
     return replace(record, costs=tuple(costs))
-
-
-def _answer(server: "subprocess.Popen[str]") -> dict[str, Any]:
-    line = server.stdout.readline() if server.stdout is not None else ""
-    if not line:
-        raise UserError(f"the process that derives ended by itself (exit code {server.wait()})")
-    answer: dict[str, Any] = json.loads(line)
-    return answer
-
-
-def environment_of_targets(paths: Iterable[str] = ()) -> dict[str, str]:
-    """A target sees no GPU, whether there is one or not: the same result on every machine."""
-    here = str(Path(tfcost.__file__).parents[1])
-    paths = filter(None, [*paths, os.environ.get("PYTHONPATH", ""), here])
-    kept = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    return {**kept, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _died(how: str, output: Path) -> str:

@@ -66,7 +66,7 @@ def _tolerated(old: Formula, new: Formula, sight: Sight, share: Fraction | None)
     if before is None or after is None or before.text != after.text:
         return False
     for scale in _SCALES:
-        values = {name: size if name in sight.cost.fixed else size * scale for name, size in sight.values.items()}
+        values = {name: size if name in sight.fixed else size * scale for name, size in sight.values.items()}
         try:
             was, now = Fraction(old.evaluate(values)), Fraction(new.evaluate(values))
         except UserError:

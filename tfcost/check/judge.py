@@ -88,7 +88,7 @@ def _bound(target: str, contract: Contract, sight: Sight, formula: Formula) -> F
 def _bound_at(target: str, contract: Contract, sight: Sight, formula: Formula) -> Finding | None:
     """The bound at given sizes; what it does not give, the target must (n also gives m, as everywhere)."""
     follows = {"m": contract.at["n"]} if "n" in contract.at and "m" in formula.symbols else {}
-    given = {**sight.sizes, **sight.cost.fixed, **follows, **contract.at}
+    given = {**sight.sizes, **sight.fixed, **follows, **contract.at}
     values = {**(sight.values if sight.is_technique else {}), **given}
     missing = sorted((formula.symbols | contract.formula.symbols) - values.keys())
     if missing:

@@ -90,7 +90,9 @@ def _target(name: str, config: TargetConfig, outcome: Outcome) -> Target:
     if record is None:
         return Target(name, config, outcome)
     sights = tuple(
-        Sight(cost, config.sizes, tuple(config.regime), config.technique is not None, record.defaults)
+        Sight(
+            cost, config.sizes, tuple(config.regime), config.technique is not None, record.defaults, tuple(config.dims)
+        )
         for cost in record.costs
     )
     return Target(name, config, outcome, sights)

@@ -125,18 +125,21 @@ def _child(job: Job, stem: Path, failure: str) -> NoReturn:
         os.dup2(nothing.fileno(), 0)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    code = 1
     try:
-        if failure:
-            raise UserError(failure)
-        _derive(job, stem)
-    except BaseException as error:
-        # KeyboardInterrupt and SystemExit of the target's own end its process, too.
-        message = str(error) if isinstance(error, UserError) else _internal(error)
-        Path(f"{stem}{ERROR}").write_text(message, encoding="utf-8")
-    finally:
+        try:
+            if failure:
+                raise UserError(failure)
+            _derive(job, stem)
+        except BaseException as error:
+            # KeyboardInterrupt and SystemExit are the target's own: they must not leave this function either.
+            message = str(error) if isinstance(error, UserError) else _internal(error)
+            Path(f"{stem}{ERROR}").write_text(message, encoding="utf-8")
+        code = 0
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+    finally:
+        os._exit(code)
 
 
 def _derive(job: Job, stem: Path) -> None:

@@ -18,6 +18,7 @@ from tfcost.analysis.within import within_class
 from tfcost.cost import Cost
 from tfcost.errors import UserError
 from tfcost.formula import Formula
+from tfcost.numbers import parse_count
 
 # Sizes of a function's own that nothing is said of.
 _USUAL = {"d": 768, "f": 3072, "h_kv": 12, "E": 8, "k": 2, "w": 256, "c": 256, "r": 1}
@@ -26,8 +27,8 @@ _OTHER_SIZE = 64
 
 @dataclass(frozen=True)
 class Sight:
-    """What is needed to read the formulas of `cost`: the sizes and the regime that the target gives, and whether it is
-    a technique (`defaults` are then the technique's own).
+    """What is needed to read the formulas of `cost`: the sizes, the regime and the `dims` ("n", "d_h=64") that the
+    target gives, and whether it is a technique (`defaults` are then the technique's own).
     """
 
     cost: Cost
@@ -35,11 +36,18 @@ class Sight:
     regime_lines: tuple[str, ...] = ()
     is_technique: bool = False
     defaults: Mapping[str, int] = field(default_factory=dict)
+    dims: tuple[str, ...] = ()
+
+    @cached_property
+    def fixed(self) -> dict[str, int]:
+        """The sizes that are numbers here, by name."""
+        given = (dim.partition("=") for dim in self.dims)
+        return {**self.cost.fixed, **{name: parse_count(size, name) for name, equals, size in given if equals}}
 
     @cached_property
     def values(self) -> dict[str, int]:
         """A number for every symbol: those given, and usual ones for the rest."""
-        given = {**self.cost.fixed, **self.sizes}
+        given = {**self.fixed, **self.sizes}
         if self.is_technique:
             return fill_sizes(given, self.defaults)
         usual = {**DEFAULT_SIZES, **_USUAL, "m": given.get("n", DEFAULT_SIZES["n"])}
@@ -48,7 +56,7 @@ class Sight:
     @cached_property
     def symbols(self) -> frozenset[str]:
         """The symbols that a contract may use."""
-        own = {*self.cost.symbols, *self.cost.fixed}
+        own = {*self.cost.symbols, *self.fixed, *(dim.partition("=")[0] for dim in self.dims)}
         if self.is_technique:
             own |= {"n"} | ({"h", "d_h", "d"} if own & {"h", "d_h", "d", "f"} else set())
         return frozenset(own | self._regime_symbols)
@@ -68,11 +76,11 @@ class Sight:
     @property
     def _width(self) -> tuple[str, ...]:
         """The definition of d, where the code has heads of some width and the target does not say what d is."""
-        names = {*self.cost.symbols, *self.cost.fixed}
+        names = {*self.cost.symbols, *self.fixed}
         said = any(line.replace(" ", "").startswith("d=") for line in self.regime_lines)
-        if "d" in names or said or not {"h", "d_h"} <= names or "h" in self.cost.fixed:
+        if "d" in names or said or not {"h", "d_h"} <= names or "h" in self.fixed:
             return ()
-        return (f"d = h*{self.cost.fixed.get('d_h', 'd_h')}",)
+        return (f"d = h*{self.fixed.get('d_h', 'd_h')}",)
 
     def class_of(self, formula: Formula) -> Theta | None:
         """The class of `formula`; None where it stays open."""
@@ -94,14 +102,14 @@ class Sight:
 
     def within(self, formula: Formula, declared: Formula) -> bool | None:
         """Whether `formula` stays within the class of `declared`; None where that is open."""
-        declared = self._rewritten(declared.substitute(_used(self.cost.fixed, declared)))
+        declared = self._rewritten(declared.substitute(_used(self.fixed, declared)))
         return within_class(self.class_of(formula), self._rewritten(formula), declared, self.regime)
 
     def spoken(self, formula: Formula, symbols: Collection[str]) -> Formula:
         """`formula` in the words of a bound in `symbols`: with m = n and h_kv = h where it does not speak of them, d by
         its definition, and what has one value here as a number.
         """
-        fixed = {name: str(size) for name, size in self.cost.fixed.items()}
+        fixed = {name: str(size) for name, size in self.fixed.items()}
         if self.is_technique:
             follows = {"m": "n", "h_kv": "h", "d": f"h*{fixed.get('d_h', 'd_h')}"}
             fixed |= {name: text for name, text in follows.items() if name not in symbols or name == "d"}

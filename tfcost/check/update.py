@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfcost.check.agree import disagreement
+from tfcost.check.client import environment_of_targets
 from tfcost.check.config import lock_path
-from tfcost.check.deriver import environment_of_targets
 from tfcost.check.drift import shortened
 from tfcost.check.equal import same
 from tfcost.check.job import Job
