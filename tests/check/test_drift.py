@@ -82,6 +82,12 @@ def test_quantities_and_targets_that_come_and_go() -> None:
     assert finding.message == "attention is not in the lock file; run 'tfcost check --update'"
 
 
+def test_another_rounding_is_told_exactly() -> None:
+    old, new = make_cost({"matmul_flops": "b*ceiling(n/64)*64"}), make_cost({"matmul_flops": "b*ceiling(n/128)*128"})
+    (finding,) = _drift(old, new)
+    assert finding.message == "attention/matmul_flops changed: 64·b·⌈n/64⌉ -> 128·b·⌈n/128⌉"
+
+
 def test_a_tolerance_holds_within_one_class_only() -> None:
     old, near, far = (make_cost({"peak_bytes": text}) for text in ("100*b*n", "101*b*n", "103*b*n"))
     share = {"peak_bytes": Fraction(2, 100)}

@@ -14,6 +14,7 @@ from tfcost.formula import Formula
 
 # Times a target's sizes, at which a change within its tolerance must be one.
 _SCALES = (1, 2, 16, 256)
+_LONG = 160
 _UPDATE = "if that is meant, run 'tfcost check --update'"
 
 
@@ -86,7 +87,8 @@ def _changed(
     if class_change and before and after:
         message = f"{finding.place} went from {before.pretty()} to {after.pretty()}"
     else:
-        message = f"{finding.place} changed{_times(ratio)}: {shortened(old, sight)} -> {shortened(new, sight)}"
+        was, now = told_apart(old, new, sight)
+        message = f"{finding.place} changed{_times(ratio)}: {was} -> {now}"
     details = (
         *([f"then {shortened(old, sight)}", f"now  {shortened(new, sight)}"] if class_change else []),
         *([f"x{ratio:.3g} at {sight.told_sizes(old, new)}"] if ratio else []),
@@ -122,7 +124,13 @@ def _times(ratio: float | None) -> str:
     return f" (x{ratio:.3g})" if ratio and not 0.9995 < ratio < 1.0005 else ""
 
 
-def shortened(formula: Formula, sight: Sight, most: int = 160) -> str:
+def told_apart(old: Formula, new: Formula, sight: Sight) -> tuple[str, str]:
+    """Both in their short forms; in their exact ones where those are the same, as with another rounding."""
+    short = shortened(old, sight), shortened(new, sight)
+    return short if short[0] != short[1] else (old.pretty()[:_LONG], new.pretty()[:_LONG])
+
+
+def shortened(formula: Formula, sight: Sight, most: int = _LONG) -> str:
     """The form of `formula` to show, of at most so many characters."""
     text = sight.short(formula).pretty()
     return text if len(text) <= most else f"{text[: most - 1]}…"
