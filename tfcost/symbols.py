@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One symbol: its `name`, what it means, its LaTeX, and its command-line `option` (None: internal)."""
+    """One symbol: its `name`, what it means, its LaTeX, its command-line `option` (None: internal), its least value."""
 
     name: str
     meaning: str
     latex: str
     option: str | None = None
+    least: int = 1
 
 
 _TABLE = (
@@ -25,8 +26,8 @@ _TABLE = (
     Symbol("d_h", "head width", "d_h", "--d-h"),
     Symbol("L", "layers", "L", "--L"),
     Symbol("b", "batch", "b", "--b"),
-    Symbol("w", "window: keys a query sees on one side, itself not counted", "w", "--w"),
-    Symbol("g", "global tokens", "g", "--g"),
+    Symbol("w", "window: keys a query sees on one side, itself not counted", "w", "--w", least=0),
+    Symbol("g", "global tokens", "g", "--g", least=0),
     Symbol("k", "positions per query (sparse), experts per token (MoE)", "k", "--k"),
     Symbol("E", "experts", "E", "--E"),
     Symbol("f", "FFN hidden width (4*d unless said)", "f", "--f"),

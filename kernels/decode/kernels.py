@@ -7,7 +7,7 @@ In: Q [b,h,1,d_h], K and V caches [b,h_kv,capacity,d_h] by pointer and strides. 
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 
 
 # The cache grows by a key per call: without the hint some lengths would be compiled anew.

@@ -23,7 +23,7 @@ _HALF = {
     16: Tile(128, 4, 4),
     32: Tile(128, 4, 4),
     64: Tile(128, 4, 3),
-    128: Tile(64, 4, 3),
+    128: Tile(128, 4, 3),
     256: Tile(32, 4, 3),
 }
 _SINGLE = {width: Tile(32, 4, 2) for width in _HALF}

@@ -6,15 +6,15 @@ In: gate and up of one shape. Out: act(gate)*up in that shape. Sizes may be symb
 from typing import Any
 
 import torch
+import triton
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd.function import once_differentiable
-from triton.runtime.jit import JITFunction
 
+from tfcost_kernels.common.checks import check_tensors
+from tfcost_kernels.common.shapes import differ
 from tfcost_kernels.ffn.activations import ACTIVATIONS
 from tfcost_kernels.ffn.kernels import gated_backward_kernel, gated_kernel
 
-DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 # Eight elements per thread: one 16-byte access of a half-precision array.
 BLOCK, WARPS = 1024, 4
 
@@ -51,7 +51,7 @@ def launch_gated(gate: Tensor, up: Tensor, activation: str) -> Tensor:
     """act(gate)*up of contiguous inputs."""
     out = torch.empty_like(gate)
     total = gate.numel()
-    gated_kernel[((total + BLOCK - 1) // BLOCK,)](
+    gated_kernel[(triton.cdiv(total, BLOCK),)](
         gate, up, out, total, ACTIVATION=activation, BLOCK=BLOCK, num_warps=WARPS, num_stages=1
     )
     return out
@@ -61,7 +61,7 @@ def launch_gated_backward(gate: Tensor, up: Tensor, dout: Tensor, activation: st
     """(dgate, dup) of contiguous inputs."""
     dgate, dup = torch.empty_like(gate), torch.empty_like(up)
     total = gate.numel()
-    gated_backward_kernel[((total + BLOCK - 1) // BLOCK,)](
+    gated_backward_kernel[(triton.cdiv(total, BLOCK),)](
         gate, up, dout, dgate, dup, total, ACTIVATION=activation, BLOCK=BLOCK, num_warps=WARPS, num_stages=1
     )
     return dgate, dup
@@ -71,15 +71,6 @@ def _check(gate: Tensor, up: Tensor, activation: str) -> None:
     """Raise ValueError for inputs that the kernels cannot take."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation '{activation}' is not one of {ACTIVATIONS}")
-    if gate.dtype not in DTYPES or gate.dtype != up.dtype:
-        raise ValueError(f"gate and up must share one dtype of {DTYPES}, got {gate.dtype}, {up.dtype}")
-    if gate.device != up.device:
-        raise ValueError(f"gate and up must be on one device, got {gate.device}, {up.device}")
-    compiled = isinstance(gated_kernel, JITFunction)
-    if compiled and gate.device.type != "cuda" and not isinstance(gate, FakeTensor):
-        raise ValueError(f"the ffn kernels need a CUDA device (or TRITON_INTERPRET=1), got {gate.device}")
-    # Only known sizes are compared: a comparison with a symbolic size would fix it to its example value.
-    sizes = zip(gate.shape, up.shape, strict=False)
-    unequal = any(isinstance(g, int) and isinstance(u, int) and g != u for g, u in sizes)
-    if gate.ndim != up.ndim or unequal:
+    check_tensors("ffn", gated_kernel, gate=gate, up=up)
+    if gate.ndim != up.ndim or any(map(differ, gate.shape, up.shape)):
         raise ValueError(f"gate and up must have one shape, got {tuple(gate.shape)}, {tuple(up.shape)}")

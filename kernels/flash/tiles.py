@@ -4,30 +4,12 @@ In: head width and element size. Out: one `Tile` per kernel. `tests/gpu/check_fl
 this table; nothing is tuned at run time.
 """
 
-from typing import NamedTuple
-
-
-class Tile(NamedTuple):
-    """One kernel's configuration: `rows` queries (B_M) by `keys` keys (B_N), `warps` per program, pipeline `stages`."""
-
-    rows: int
-    keys: int
-    warps: int
-    stages: int
-
-
-class Tiles(NamedTuple):
-    """The tiles of one call: the forward kernel and the two backward kernels."""
-
-    forward: Tile
-    dk_dv: Tile
-    dq: Tile
-
+from tfcost_kernels.common.tiles import Tile, Tiles
 
 _HALF = {
     16: Tiles(Tile(128, 64, 4, 3), Tile(64, 64, 4, 3), Tile(128, 64, 4, 3)),
     32: Tiles(Tile(128, 64, 4, 3), Tile(64, 64, 4, 3), Tile(128, 64, 4, 3)),
-    64: Tiles(Tile(128, 64, 8, 3), Tile(64, 64, 4, 3), Tile(128, 64, 8, 3)),
+    64: Tiles(Tile(128, 64, 8, 3), Tile(32, 64, 4, 3), Tile(128, 64, 8, 3)),
     128: Tiles(Tile(128, 128, 8, 3), Tile(32, 64, 4, 3), Tile(128, 64, 8, 3)),
     256: Tiles(Tile(128, 64, 8, 2), Tile(32, 64, 8, 2), Tile(128, 32, 8, 2)),
 }

@@ -7,7 +7,8 @@ fp32, to which every query tile adds atomically (README.md, "Backward").
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.gradients import add_queries, add_to_dq
+from tfcost_kernels.common.rows import head_start, load_rows, store_rows
 from tfcost_kernels.gather.forward import list_start, visible
 
 
@@ -32,11 +33,8 @@ def dq_kernel(
     local = tl.arange(0, B)
     width = tl.arange(0, D)
     row = tile * B + local
-    start = tl.cast(tile, tl.int64) * B
-    q_tile = head_start(q_ptr, batch, head, stride_qb, stride_qh) + start * stride_qn
-    do_tile = head_start(do_ptr, batch, head, stride_dob, stride_doh) + start * stride_don
-    q = tl.load(q_tile + (local[:, None] * stride_qn + width[None, :]), mask=row[:, None] < n, other=0.0)
-    do = tl.load(do_tile + (local[:, None] * stride_don + width[None, :]), mask=row[:, None] < n, other=0.0)
+    q = load_rows(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, tile * B, n, D, B)
+    do = load_rows(head_start(do_ptr, batch, head, stride_dob, stride_doh), stride_don, tile * B, n, D, B)
     flat_row = tl.cast(tl.program_id(1), tl.int64) * n + row
     lse = tl.load(lse_ptr + flat_row, mask=row < n, other=0.0)
     delta = tl.load(delta_ptr + flat_row, mask=row < n, other=0.0)
@@ -52,45 +50,10 @@ def dq_kernel(
         scores = tl.dot(q, k, input_precision="ieee")  # [B, B]
         p = tl.exp2(scores * scale_log2 - lse[:, None])
         p = tl.where(visible(key[None, :], row[:, None], n, m, CAUSAL), p, 0.0)
-        dp = tl.dot(do, v, input_precision="ieee")
-        ds = p * (dp - delta[:, None])
-        dq = tl.dot(ds.to(k.dtype), tl.trans(k), dq, input_precision="ieee")
+        dq = add_to_dq(dq, k, v, do, p, delta)
 
-    dq_tile = head_start(dq_ptr, batch, head, stride_dqb, stride_dqh) + start * stride_dqn
-    dq = (dq * scale).to(dq_ptr.dtype.element_ty)
-    tl.store(dq_tile + (local[:, None] * stride_dqn + width[None, :]), dq, mask=row[:, None] < n)
-
-
-@triton.jit
-def _accumulate_dk_dv(
-    dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, tile, n, m, scale_log2,
-    D: tl.constexpr, B: tl.constexpr, BM: tl.constexpr, CAUSAL: tl.constexpr,
-):  # fmt: skip
-    """Add one head's B queries of the tile, BM at a time.
-
-    Rows >= n need no mask: their Q, dO, LSE and delta read 0, so they add 0. Keys that do not exist fill rows of dk
-    and dv that are not added to memory.
-    """
-    width = tl.arange(0, D)
-    local = tl.arange(0, BM)
-    for part in range(0, B, BM):
-        row = tile * B + part + local
-        start = tl.cast(tile * B + part, tl.int64)
-        q_tile = q_head + start * stride_qn + (local[:, None] * stride_qn + width[None, :])
-        do_tile = do_head + start * stride_don + (local[:, None] * stride_don + width[None, :])
-        q = tl.load(q_tile, mask=row[:, None] < n, other=0.0)  # [BM, D]
-        lse = tl.load(lse_head + row, mask=row < n, other=0.0)
-        scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [B, BM], transposed
-        p = tl.exp2(scores * scale_log2 - lse[None, :])
-        if CAUSAL:
-            p = tl.where(key[:, None] <= row[None, :] + (m - n), p, 0.0)
-        do = tl.load(do_tile, mask=row[:, None] < n, other=0.0)  # [BM, D]
-        dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
-        delta = tl.load(delta_head + row, mask=row < n, other=0.0)
-        dp = tl.dot(v, tl.trans(do), input_precision="ieee")  # [B, BM]
-        ds = p * (dp - delta[None, :])
-        dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")
-    return dk, dv
+    dq_head = head_start(dq_ptr, batch, head, stride_dqb, stride_dqh)
+    store_rows(dq_head, stride_dqn, tile * B, n, dq * scale, D, B)
 
 
 @triton.jit
@@ -129,10 +92,13 @@ def dk_dv_kernel(
             q_head = head_start(q_ptr, batch, head, stride_qb, stride_qh)
             do_head = head_start(do_ptr, batch, head, stride_dob, stride_doh)
             flat_head = tl.cast(tl.program_id(1) * group + member, tl.int64)
-            dk, dv = _accumulate_dk_dv(
-                dk, dv, k, v, q_head, do_head, lse_ptr + flat_head * n, delta_ptr + flat_head * n,
-                stride_qn, stride_don, key, tile, n, m, scale_log2, D, B, BM, CAUSAL,
-            )  # fmt: skip
+            lse_head = lse_ptr + flat_head * n
+            delta_head = delta_ptr + flat_head * n
+            for part in range(0, B, BM):
+                dk, dv = add_queries(
+                    dk, dv, k, v, q_head, do_head, lse_head, delta_head, stride_qn, stride_don, key, tile * B + part,
+                    n, m, scale_log2, D, BM, CAUSAL,
+                )  # fmt: skip
         block = (tl.cast(tl.program_id(1), tl.int64) * m + start) * D
         place = local[:, None] * D + width[None, :]
         tl.atomic_add(dk_ptr + block + place, dk * scale, mask=exists[:, None], sem="relaxed")

@@ -7,7 +7,8 @@ Out: O [b,h,n,d_h] and, on request, LSE [b,h,n]. One program owns B queries of o
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start, load_rows, store_rows
+from tfcost_kernels.common.softmax import finished, no_keys_yet
 
 
 @triton.jit
@@ -48,12 +49,8 @@ def forward_kernel(
     local = tl.arange(0, B)
     width = tl.arange(0, D)
     row = tile * B + local
-    start = tl.cast(tile, tl.int64) * B
-    q_tile = head_start(q_ptr, batch, head, stride_qb, stride_qh) + start * stride_qn
-    q = tl.load(q_tile + (local[:, None] * stride_qn + width[None, :]), mask=row[:, None] < n, other=0.0)  # [B, D]
-    acc = tl.zeros([B, D], tl.float32)
-    row_max = tl.full([B], float("-inf"), tl.float32)
-    row_sum = tl.zeros([B], tl.float32)
+    q = load_rows(head_start(q_ptr, batch, head, stride_qb, stride_qh), stride_qn, tile * B, n, D, B)
+    acc, row_max, row_sum = no_keys_yet(B, D)
     for entry in range(listed):
         first = tl.load(blocks + entry) * B
         key = first + local
@@ -74,11 +71,7 @@ def forward_kernel(
         acc = tl.dot(p.to(v.dtype), v, acc, input_precision="ieee")
         row_max = new_max
 
-    empty = row_sum == 0.0
-    row_sum = tl.where(empty, 1.0, row_sum)
-    o_tile = head_start(o_ptr, batch, head, stride_ob, stride_oh) + start * stride_on
-    o = (acc / row_sum[:, None]).to(o_ptr.dtype.element_ty)
-    tl.store(o_tile + (local[:, None] * stride_on + width[None, :]), o, mask=row[:, None] < n)
+    o, lse = finished(acc, row_max, row_sum)
+    store_rows(head_start(o_ptr, batch, head, stride_ob, stride_oh), stride_on, tile * B, n, o, D, B)
     if SAVE_LSE:
-        lse = tl.where(empty, float("inf"), row_max + tl.log2(row_sum))
         tl.store(lse_ptr + tl.cast(tl.program_id(1), tl.int64) * n + row, lse, mask=row < n)

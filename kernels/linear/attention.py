@@ -13,15 +13,14 @@ from tfcost_kernels.linear.checks import check_as_many_keys, check_chunk, check_
 from tfcost_kernels.linear.forward import output_kernel
 from tfcost_kernels.linear.launch import (
     Options,
-    launch_dk,
+    launch_dk_dv,
     launch_dq,
-    launch_dv,
     launch_output,
     launch_state_gradients,
     launch_states,
     rows_contiguous,
 )
-from tfcost_kernels.linear.tiles import Tiles, tiles_for
+from tfcost_kernels.linear.tiles import CHUNK, Tiles, tiles_for
 
 
 def linear_attention(
@@ -42,7 +41,7 @@ def causal_linear_attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    c: int = 64,
+    c: int = CHUNK,
     *,
     feature_map: str = "elu+1",
     normalise: bool = True,
@@ -50,8 +49,8 @@ def causal_linear_attention(
 ) -> Tensor:
     """The same where query i sees keys j <= i only, in chunks of `c` rows (Hua et al., arXiv 2202.10447).
 
-    There must be as many keys as queries; n need not be a multiple of c, which is one of 16, 32, 64, 128. Otherwise as
-    `linear_attention`.
+    There must be as many keys as queries; n need not be a multiple of c, which is a power of two from 16 to 1024.
+    Otherwise as `linear_attention`.
     """
     check_inputs(q, k, v, feature_map, output_kernel)
     check_as_many_keys(q, k)
@@ -60,7 +59,7 @@ def causal_linear_attention(
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, options: Options) -> Tensor:
-    check_tiles(options.tiles, q, k)
+    check_tiles(options.tiles)
     q, k, v = (rows_contiguous(tensor) for tensor in (q, k, v))
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
         return _LinearAttention.apply(q, k, v, options)
@@ -83,6 +82,5 @@ class _LinearAttention(torch.autograd.Function):
         do = rows_contiguous(do)
         dq, delta = launch_dq(q, k, v, o, do, states, norm, ctx.options)
         grads = launch_state_gradients(q, k, do, norm, delta, ctx.options)
-        dk = launch_dk(q, k, v, do, grads, norm, delta, ctx.options)
-        dv = launch_dv(q, k, v, do, grads, norm, ctx.options)
+        dk, dv = launch_dk_dv(q, k, v, do, grads, norm, delta, ctx.options)
         return dq, dk, dv, None

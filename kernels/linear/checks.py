@@ -14,7 +14,7 @@ from tfcost_kernels.linear.features import FEATURE_MAPS
 from tfcost_kernels.linear.tiles import CHUNKS, HEAD_WIDTHS, Tiles
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
-MAX_GRID = 65535  # CUDA's limit on a grid's second and third axis: segments, and batch times heads
+MAX_GRID = 65535  # CUDA's limit on a grid's second and third axis: batch times heads
 
 
 def check_inputs(q: Tensor, k: Tensor, v: Tensor, feature_map: str, kernel: Any) -> None:
@@ -56,21 +56,16 @@ def check_chunk(c: int, tiles: Tiles | None) -> None:
     """Raise ValueError for a chunk without kernels, or one that contradicts the tiles."""
     if c not in CHUNKS:
         raise ValueError(f"chunk c = {c} is not one of {CHUNKS}")
-    if tiles is not None and tiles.rows != c:
-        raise ValueError(f"the tiles have {tiles.rows} rows, but the chunk is {c}")
+    if tiles is not None and tiles.segment != c:
+        raise ValueError(f"the tiles have segments of {tiles.segment} rows, but the chunk is {c}")
 
 
-def check_tiles(tiles: Tiles, q: Tensor, k: Tensor) -> None:
-    """Raise ValueError if tiles do not fill their segment, slices the head width, or segments pass the grid's limit."""
-    head_width = q.shape[-1]
-    if tiles.segment % tiles.rows:
-        raise ValueError(f"a segment of {tiles.segment} rows is not a multiple of {tiles.rows}")
-    for tile in tiles[2:]:
-        if head_width % tile.columns:
-            raise ValueError(f"slices of {tile.columns} columns do not divide the head width {head_width}")
-    for rows in (q.shape[2], k.shape[2]):
-        if isinstance(rows, int) and rows > MAX_GRID * tiles.segment:
-            raise ValueError(f"{rows} rows are more than {MAX_GRID} segments of {tiles.segment}")
+def check_tiles(tiles: Tiles) -> None:
+    """Raise ValueError if tiles do not fill a segment."""
+    own = [tile.rows for tile in (tiles.output, tiles.dq, tiles.dk_dv)]
+    for rows in (*own, *(walk.step for walk in tiles[1:])):
+        if tiles.segment % rows:
+            raise ValueError(f"a segment of {tiles.segment} rows is not a multiple of {rows}")
 
 
 def differ(got: Any, wanted: Any) -> bool:

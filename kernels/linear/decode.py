@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.linear.checks import check_inputs, check_step
 from tfcost_kernels.linear.features import EPSILON, feature
 from tfcost_kernels.linear.launch import rows_contiguous

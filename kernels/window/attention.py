@@ -1,20 +1,21 @@
-"""The attention functions of the window family: which passes each consists of, checks, and autograd.
+"""The attention functions of the window family: which passes each consists of, and checks.
 
 In: q [b,h,n,d_h], k and v [b,h_kv,m,d_h]. Out: [b,h,n,d_h]. Query i stands at position i + m - n, key j at j.
 Sizes, and w, c, r, s and g too, may be symbolic (torch.SymInt): only known numbers are compared.
 """
 
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from tfcost_kernels.flash.attention import _check, _rows_contiguous, launch_delta
-from tfcost_kernels.flash.tiles import Tiles
+from tfcost_kernels.common.autograd import Launches, attend
+from tfcost_kernels.common.checks import check_attention, check_heads_fit
+from tfcost_kernels.common.tiles import Tiles
+from tfcost_kernels.window.forward import forward_kernel
 from tfcost_kernels.window.geometry import Pass
-from tfcost_kernels.window.launch import launch_dk_dv, launch_dq, launch_forward
-from tfcost_kernels.window.tiles import tiles_for
+from tfcost_kernels.window.launch import launch_backward, launch_forward
+from tfcost_kernels.window.tiles import HEAD_WIDTHS, tiles_for
 
 
 def window_attention(
@@ -71,32 +72,12 @@ def longformer_attention(
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, passes: tuple[Pass, ...], tiles: Tiles | None) -> Tensor:
-    _check(q, k, v)
-    q, k, v = (_rows_contiguous(t) for t in (q, k, v))
+    check_attention("window", forward_kernel, q, k, v, widths=HEAD_WIDTHS)
+    check_heads_fit(q)
     passes = tuple(_within_reach(one, q.shape[2], k.shape[2]) for one in passes)
     tiles = tiles or tiles_for(q.shape[-1], q.element_size())
-    if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
-        return _WindowAttention.apply(q, k, v, passes, tiles)
-    return launch_forward(q, k, v, passes, tiles.forward, save_lse=False)[0]
-
-
-class _WindowAttention(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, passes: tuple[Pass, ...], tiles: Tiles) -> Tensor:
-        o, lse = launch_forward(q, k, v, passes, tiles.forward, save_lse=True)
-        ctx.save_for_backward(q, k, v, o, lse)
-        ctx.passes, ctx.tiles = passes, tiles
-        return o
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, do: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        q, k, v, o, lse = ctx.saved_tensors
-        do = _rows_contiguous(do)
-        delta = launch_delta(o, do, ctx.tiles.dq)
-        dk, dv = launch_dk_dv(q, k, v, do, lse, delta, ctx.passes, ctx.tiles.dk_dv)
-        dq = launch_dq(q, k, v, do, lse, delta, ctx.passes, ctx.tiles.dq)
-        return dq, dk, dv, None, None
+    forward = partial(launch_forward, passes=passes, tile=tiles.forward)
+    return attend(Launches(forward, partial(launch_backward, passes=passes, tiles=tiles)), q, k, v)
 
 
 def _check_number(name: str, value: int, least: int) -> None:

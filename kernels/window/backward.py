@@ -1,4 +1,4 @@
-"""Triton backward kernels of the window family: dK and dV, then dQ. Delta comes from flash.
+"""Triton backward kernels of the window family: dK and dV, then dQ.
 
 In: Q, K, V, dO by pointer and strides, LSE and delta [b,h,n] in fp32, a launch's integers. Out: dQ, dK, dV.
 Scores are computed again from LSE in both kernels, so no sum crosses programs and results are deterministic.
@@ -7,10 +7,13 @@ Scores are computed again from LSE in both kernels, so no sum crosses programs a
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.gradients import add_to_dk_dv, add_to_dq
+from tfcost_kernels.common.rows import head_start
 from tfcost_kernels.window.ranges import (
     class_keys,
     class_rows,
+    elements,
+    query_rows,
     sees,
     split_tiles,
     tile_start,
@@ -29,14 +32,13 @@ def _accumulate_dk_dv(
 ):  # fmt: skip
     """Add one head's masked or unmasked tiles to dK and dV; `rows` is (start, step, low, high, n) of the class."""
     row_start, step, low, high, n = rows
-    width = tl.arange(0, D)
     local = tl.arange(0, BM)
     for number in range(tiles[4] if MASKED else tiles[3]):
         first = tile_start(number, tiles, BM, PATTERN, MASKED)
         start = row_start + step * first
         offset = token_offsets(local, start, step, n, LAYOUT, MASKED)
         start = tl.cast(start, tl.int64)
-        q = tl.load(q_head + start * stride_qn + (offset[:, None] * stride_qn + width[None, :]))  # [BM, D]
+        q = tl.load(q_head + elements(start, offset, stride_qn, D))  # [BM, D]
         lse = tl.load(lse_head + start + offset)
         scores = tl.dot(k, tl.trans(q), input_precision="ieee")  # [BN, BM], transposed
         p = tl.exp2(scores * scale_log2 - lse[None, :])
@@ -44,12 +46,9 @@ def _accumulate_dk_dv(
             row = first + local
             seen = sees((row + shift)[None, :], key[:, None], w, g, CAUSAL, PATTERN)
             p = tl.where(seen & ((row >= low) & (row < high))[None, :], p, 0.0)
-        do = tl.load(do_head + start * stride_don + (offset[:, None] * stride_don + width[None, :]))  # [BM, D]
-        dv = tl.dot(p.to(do.dtype), do, dv, input_precision="ieee")
+        do = tl.load(do_head + elements(start, offset, stride_don, D))  # [BM, D]
         delta = tl.load(delta_head + start + offset)
-        dp = tl.dot(v, tl.trans(do), input_precision="ieee")  # [BN, BM]
-        ds = p * (dp - delta[None, :])
-        dk = tl.dot(ds.to(q.dtype), q, dk, input_precision="ieee")
+        dk, dv = add_to_dk_dv(dk, dv, k, v, q, do, p, delta)
     return dk, dv
 
 
@@ -73,20 +72,19 @@ def dk_dv_kernel(
     step, key_start, end, high, sure, most = class_keys(index, m, period, key_start, least, tail, LAYOUT)
     row_start, row_low, sure_low = class_rows(index, period, lead, LAYOUT)
 
-    width = tl.arange(0, D)
-    local = tl.arange(0, BN)
     first = tl.program_id(2) * BN
+    local = tl.arange(0, BN)
     key = first + local
     exists = (key < high)[:, None]
     start = key_start + step * first
-    offset = token_offsets(local, start, step, m, LAYOUT, False)[:, None]
+    offset = token_offsets(local, start, step, m, LAYOUT, False)
     start = tl.cast(start, tl.int64)
-    k_tile = head_start(k_ptr, batch, kv_head, stride_kb, stride_kh) + start * stride_kn
-    v_tile = head_start(v_ptr, batch, kv_head, stride_vb, stride_vh) + start * stride_vn
-    k = tl.load(k_tile + (offset * stride_kn + width[None, :]), mask=exists, other=0.0)  # [BN, D]
-    v = tl.load(v_tile + (offset * stride_vn + width[None, :]), mask=exists, other=0.0)
-    dk_tile = start * stride_dkn + (offset * stride_dkn + width[None, :])
-    dv_tile = start * stride_dvn + (offset * stride_dvn + width[None, :])
+    k_tile = head_start(k_ptr, batch, kv_head, stride_kb, stride_kh) + elements(start, offset, stride_kn, D)
+    v_tile = head_start(v_ptr, batch, kv_head, stride_vb, stride_vh) + elements(start, offset, stride_vn, D)
+    k = tl.load(k_tile, mask=exists, other=0.0)  # [BN, D]
+    v = tl.load(v_tile, mask=exists, other=0.0)
+    dk_tile = elements(start, offset, stride_dkn, D)
+    dv_tile = elements(start, offset, stride_dvn, D)
     if CARRY:
         dk_part = head_start(dk_part_ptr, batch, kv_head, stride_dkb, stride_dkh)
         dv_part = head_start(dv_part_ptr, batch, kv_head, stride_dvb, stride_dvh)
@@ -145,9 +143,7 @@ def _accumulate_dq(
             if not CAUSAL:
                 seen = seen & (key[None, :] < high)
             p = tl.where(seen, p, 0.0)
-        dp = tl.dot(do, v, input_precision="ieee")
-        ds = p * (dp - delta[:, None])
-        dq = tl.dot(ds.to(k.dtype), tl.trans(k), dq, input_precision="ieee")
+        dq = add_to_dq(dq, k, v, do, p, delta)
     return dq
 
 
@@ -173,19 +169,13 @@ def dq_kernel(
     k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
     v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
 
-    width = tl.arange(0, D)
-    local = tl.arange(0, BM)
     first = tl.program_id(2) * BM
-    row = first + local
-    exists = (row >= row_low) & (row < end - shift)
-    start = row_start + step * first
-    offset = token_offsets(local, start, step, n, LAYOUT, False)
-    start = tl.cast(start, tl.int64)
-    q_tile = head_start(q_ptr, batch, head, stride_qb, stride_qh) + start * stride_qn
-    do_tile = head_start(do_ptr, batch, head, stride_dob, stride_doh) + start * stride_don
-    dq_tile = start * stride_dqn + (offset[:, None] * stride_dqn + width[None, :])
-    q = tl.load(q_tile + (offset[:, None] * stride_qn + width[None, :]), mask=exists[:, None], other=0.0)
-    do = tl.load(do_tile + (offset[:, None] * stride_don + width[None, :]), mask=exists[:, None], other=0.0)
+    row, exists, start, offset = query_rows(first, row_start, step, row_low, end - shift, n, BM, LAYOUT)
+    q_tile = head_start(q_ptr, batch, head, stride_qb, stride_qh) + elements(start, offset, stride_qn, D)
+    do_tile = head_start(do_ptr, batch, head, stride_dob, stride_doh) + elements(start, offset, stride_don, D)
+    dq_tile = elements(start, offset, stride_dqn, D)
+    q = tl.load(q_tile, mask=exists[:, None], other=0.0)
+    do = tl.load(do_tile, mask=exists[:, None], other=0.0)
     flat_row = tl.cast(tl.program_id(1), tl.int64) * n + start + offset
     lse = tl.load(lse_ptr + flat_row, mask=exists, other=0.0)
     delta = tl.load(delta_ptr + flat_row, mask=exists, other=0.0)

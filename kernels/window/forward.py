@@ -7,10 +7,13 @@ request, LSE [b,h,n]. A program owns BM rows of one class of one head and visits
 import triton
 import triton.language as tl
 
-from tfcost_kernels.flash.forward import head_start
+from tfcost_kernels.common.rows import head_start
+from tfcost_kernels.common.softmax import finished, no_keys_yet, weigh
 from tfcost_kernels.window.ranges import (
     class_keys,
     class_rows,
+    elements,
+    query_rows,
     sees,
     split_tiles,
     tile_start,
@@ -42,16 +45,9 @@ def _attend(
             if not CAUSAL:
                 seen = seen & (key[None, :] < high)
             scores = tl.where(seen, scores, float("-inf"))
-        new_max = tl.maximum(row_max, tl.max(scores, 1) * scale_log2)
-        # A row without any key so far has new_max = -inf, and -inf - -inf would be NaN.
-        shift = tl.where(new_max == float("-inf"), 0.0, new_max) if MASKED else new_max
-        p = tl.exp2(scores * scale_log2 - shift[:, None])
-        decay = tl.exp2(row_max - shift)
-        row_sum = row_sum * decay + tl.sum(p, 1)
-        acc = acc * decay[:, None]
-        v = tl.load(v_head + start * stride_vn + (offset[:, None] * stride_vn + width[None, :]))  # [BN, D]
+        p, acc, row_max, row_sum = weigh(acc, row_max, row_sum, scores, scale_log2, MASKED)
+        v = tl.load(v_head + elements(start, offset, stride_vn, D))  # [BN, D]
         acc = tl.dot(p.to(v.dtype), v, acc, input_precision="ieee")
-        row_max = new_max
     return acc, row_max, row_sum
 
 
@@ -76,16 +72,10 @@ def forward_kernel(
     k_head = head_start(k_ptr, batch, head // group, stride_kb, stride_kh)
     v_head = head_start(v_ptr, batch, head // group, stride_vb, stride_vh)
 
-    width = tl.arange(0, D)
-    local = tl.arange(0, BM)
     first = tl.program_id(2) * BM
-    row = first + local
-    exists = (row >= row_low) & (row < end - shift)
-    start = row_start + step * first
-    offset = token_offsets(local, start, step, n, LAYOUT, False)
-    start = tl.cast(start, tl.int64)
-    q_tile = start * stride_qn + (offset[:, None] * stride_qn + width[None, :])
-    o_tile = start * stride_on + (offset[:, None] * stride_on + width[None, :])
+    row, exists, start, offset = query_rows(first, row_start, step, row_low, end - shift, n, BM, LAYOUT)
+    q_tile = elements(start, offset, stride_qn, D)
+    o_tile = elements(start, offset, stride_on, D)
     lse_row = tl.cast(tl.program_id(1), tl.int64) * n + start + offset
     q = tl.load(head_start(q_ptr, batch, head, stride_qb, stride_qh) + q_tile, mask=exists[:, None], other=0.0)
     if CARRY:
@@ -95,9 +85,7 @@ def forward_kernel(
         row_max = tl.where(lse == float("inf"), float("-inf"), lse)
         row_sum = tl.where(lse == float("inf"), 0.0, 1.0)
     else:
-        acc = tl.zeros([BM, D], tl.float32)
-        row_max = tl.full([BM], float("-inf"), tl.float32)
-        row_sum = tl.zeros([BM], tl.float32)
+        acc, row_max, row_sum = no_keys_yet(BM, D)
 
     low, stop, full_low, full_high = visible_keys(first + shift, w, g, sure, most, BM, CAUSAL, PATTERN)
     tiles = split_tiles(low, stop, full_low, full_high, g if PATTERN == "global" else 0, BN)
@@ -107,10 +95,8 @@ def forward_kernel(
             (key_start, step, high, m), w, g, scale_log2, D, BN, CAUSAL, PATTERN, LAYOUT, masked == 1,
         )  # fmt: skip
 
-    empty = row_sum == 0.0
-    row_sum = tl.where(empty, 1.0, row_sum)
-    o = (acc / row_sum[:, None]).to(o_ptr.dtype.element_ty)
-    tl.store(head_start(o_ptr, batch, head, stride_ob, stride_oh) + o_tile, o, mask=exists[:, None])
+    o, lse = finished(acc, row_max, row_sum)
+    o_head = head_start(o_ptr, batch, head, stride_ob, stride_oh)
+    tl.store(o_head + o_tile, o.to(o_ptr.dtype.element_ty), mask=exists[:, None])
     if SAVE_LSE:
-        lse = tl.where(empty, float("inf"), row_max + tl.log2(row_sum))
         tl.store(lse_ptr + lse_row, lse, mask=exists)

@@ -192,3 +192,22 @@ def token_offsets(local, start, step, tokens, LAYOUT: tl.constexpr, CLAMPED: tl.
     if LAYOUT == "residues":
         offset = tl.cast(offset, tl.int64)
     return offset
+
+
+@triton.jit
+def query_rows(first, start, step, low, high, n, BM: tl.constexpr, LAYOUT: tl.constexpr):
+    """(row, exists, token, offset) of the BM rows of a class from row `first` on; the class has those in [low, high).
+
+    They are `offset` [BM] behind the tensor's row `token`, in 64 bits; `start` is that of the class's row 0.
+    """
+    local = tl.arange(0, BM)
+    row = first + local
+    token = start + step * first
+    offset = token_offsets(local, token, step, n, LAYOUT, False)
+    return row, (row >= low) & (row < high), tl.cast(token, tl.int64), offset
+
+
+@triton.jit
+def elements(token, offset, stride, D: tl.constexpr):
+    """Where the rows `offset` behind `token` lie, [rows, D], in elements behind the head's first."""
+    return token * stride + (offset[:, None] * stride + tl.arange(0, D)[None, :])

@@ -1,10 +1,8 @@
 """Questions: sizes follow from each other, options from their texts; what nothing uses is refused."""
 
-from dataclasses import replace
-
 import pytest
 
-from tfcost.analysis.query import broken_assumptions, choose_options, fill_sizes, full_dtype, offered_options
+from tfcost.analysis.query import choose_options, fill_sizes, full_dtype, offered_options
 from tfcost.book import load_book
 from tfcost.errors import UserError
 
@@ -60,19 +58,3 @@ def test_dtypes_have_short_names() -> None:
         "float32",
         "float16",
     ]
-
-
-@pytest.mark.parametrize(
-    ("assumption", "expected"),
-    [
-        ("64 divides n", ["n = 100 is not a multiple of 64"]),
-        ("64 divides m", []),
-        ("c divides n", ["n = 100 is not a multiple of c = 32"]),
-        ("c divides m", []),
-        ("u divides n", []),
-        ("h_kv divides the heads", []),
-    ],
-)
-def test_broken_assumptions(assumption: str, expected: list[str]) -> None:
-    cost = replace(load_book().record("flash").costs[0], assumptions=(assumption,))
-    assert broken_assumptions(cost, {"n": 100, "m": 128, "c": 32, "h_kv": 3}) == expected

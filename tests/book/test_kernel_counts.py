@@ -18,6 +18,8 @@ from tfcost.cost import Cost
 AMOUNTS = {"matmul_flops": ("dot",), "read_bytes": ("load",), "write_bytes": ("store",)}
 D_H = 64
 LENGTHS = (1, 17, 63, 64, 65, 100, 129)
+# Around the chunk of linear attention's kernels, which is 256, and two of them.
+CHUNK_LENGTHS = (*LENGTHS, 1, 33, 64, 65, 100, 127, 17, 63, 255, 256, 257, 300, 513)
 
 
 class Kernels(NamedTuple):
@@ -28,6 +30,7 @@ class Kernels(NamedTuple):
     target: str
     arguments: Mapping[str, Any]
     sizes: tuple[tuple[Mapping[str, int], Mapping[str, int]], ...]
+    lengths: tuple[int, ...] = LENGTHS
 
 
 def same(**sizes: tuple[int, ...]) -> tuple[tuple[Mapping[str, int], Mapping[str, int]], ...]:
@@ -48,7 +51,7 @@ def kernels() -> list[Kernels]:
         window = "tfcost.techniques.sliding_window:attention"
         moving, blocks = ({**options, "overlapping": overlapping} for overlapping in (True, False))
         found += [
-            Kernels("sliding-window", moving, window, options, same(w=(1, 64, 100))),
+            Kernels("sliding-window", moving, window, options, same(w=(0, 1, 64, 10**9))),
             Kernels("sliding-window", blocks, "tfcost.techniques.sliding_window:block_attention", options,
                     same(c=(20, 64, 90))),
             Kernels("local", options, window, options, positions(3, 129, 301, causal=causal)),
@@ -56,12 +59,12 @@ def kernels() -> list[Kernels]:
                     (*positions(5, 65, causal=causal, s=3), *positions(33, causal=causal, s=2))),
             Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(4, 7, 12))),
             Kernels("longformer", options, "tfcost.techniques.longformer:attention", options,
-                    same(w=(1, 64, 50), g=(1, 5, 80))),
+                    same(w=(1, 64, 50, 0), g=(1, 5, 80, 0))),
         ]  # fmt: skip
         linear = "fused_causal_attention" if causal else "fused_attention"
         mapped = {"causal": causal, "feature_map": "exp", "fused": True}
         found.append(Kernels("linear", mapped, f"tfcost.techniques.linear:{linear}", {"feature_map": "exp"},
-                             (({}, {}),) * 3))  # fmt: skip
+                             (({}, {}),), CHUNK_LENGTHS))  # fmt: skip
     return found
 
 
@@ -73,7 +76,7 @@ def points(case: Kernels) -> list[tuple[dict[str, Any], dict[str, int]]]:
     them.
     """
     found = []
-    for place, (n, (own, booked)) in enumerate(product(LENGTHS, case.sizes)):
+    for place, (n, (own, booked)) in enumerate(product(case.lengths, case.sizes)):
         h_kv, group = (1, 1, 1, 1, 2)[place % 5], (1, 1, 2, 1)[place % 4]
         if case.technique == "dilated":  # its formulas suppose that s divides n
             n = -(-n // own["s"]) * own["s"]

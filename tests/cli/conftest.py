@@ -116,10 +116,17 @@ def _flat() -> TechniqueRecord:
     return _record("flat", "2.2", costs, options=options, defaults={"c": 64})
 
 
+def _narrow() -> TechniqueRecord:
+    """Whose formulas apply at some sizes only."""
+    core = make_cost("narrow", "core", _formulas("4*b*h*n*d_h", "b*h*n"), assumptions=("m >= n: for a reason",))
+    layer = make_cost("narrow", "layer", _formulas("8*b*h*n*d_h", "b*h*n"), assumptions=("m = n",))
+    return _record("narrow", "2.3", [core, layer])
+
+
 @pytest.fixture(scope="session")
 def book_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("book")
-    for record in (_dense(), _tiled(), _flat()):
+    for record in (_dense(), _tiled(), _flat(), _narrow()):
         write_record(record, folder)
     return folder
 

@@ -150,3 +150,18 @@ def test_the_least_is_marked_by_more_than_colour(run: Run) -> None:
     marked = [line for line in lines if " * " in line]
     assert any(line.startswith("flat") and "MFLOP" not in line for line in marked)
     assert lines[-1] == "* the least of those compared"
+
+
+def test_a_condition_between_sizes_is_an_error_where_it_does_not_hold(run: Run) -> None:
+    result = run("compare", "narrow", "dense", "--m", "100")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: narrow: its formulas do not apply: m >= n does not hold at m = 100, n = 4096\n"
+
+
+def test_further_scopes_are_left_out_where_they_do_not_apply(run: Run) -> None:
+    arguments = ("compare", "narrow", "dense", "--n", "100")
+    assert [one["scope"] for one in document(run, *arguments[1:])["results"]] == ["core", "core", "layer", "layer"]
+    assert {one["scope"] for one in document(run, *arguments[1:], "--m", "120")["results"]} == {"core"}
+    asked = run(*arguments, "--m", "120", "--scope", "layer")
+    assert asked.exit_code == 2
+    assert "m = n does not hold" in asked.stderr

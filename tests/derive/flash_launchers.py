@@ -6,7 +6,8 @@
 import torch
 from torch import Tensor
 
-from tfcost_kernels.flash.attention import launch_delta, launch_dk_dv, launch_dq, launch_forward
+from tfcost_kernels.common.gradients import launch_delta
+from tfcost_kernels.flash.attention import launch_dk_dv, launch_dq, launch_forward
 from tfcost_kernels.flash.tiles import Tile
 
 LAYOUTS = ("bhnd", "bnhd", "gaps")
@@ -43,7 +44,7 @@ def forward(causal: bool, tile: list[int], save_lse: bool, layout: str, **sizes:
 
 def delta(causal: bool, tile: list[int], layout: str, **sizes: int) -> None:
     o = _inputs(layout=layout, **sizes)[0]
-    launch_delta(o, o.clone(), Tile(*tile, 4, 1))
+    launch_delta(o, o.clone(), tile[0])
 
 
 def dk_dv(causal: bool, tile: list[int], layout: str, **sizes: int) -> None:

@@ -1,12 +1,13 @@
 """Memory that a GPU's kernels take unseen: while which operation, how much, and that it is told."""
 
+import pytest
 import sympy as sp
 import torch
 
 from tfcost.derive.sizes import ELEMENT, size_symbol
 from tfcost.derive.subject import Subject, Tensor
 from tfcost.derive.trace import PassTrace, trace_backward, trace_forward
-from tfcost.derive.workspace import RULES
+from tfcost.derive.workspace import DTYPES, RULES
 
 n, d = size_symbol("n"), size_symbol("d")
 
@@ -65,6 +66,19 @@ def test_half_precision_and_scores_of_another_dtype() -> None:
 
 def test_every_rule_has_a_source_in_torch() -> None:
     assert RULES["cpu"] == {}
-    for name, rule in RULES["cuda"].items():
+    for name, rule in (*RULES["cuda"].items(), *DTYPES["cuda"].items()):
         assert hasattr(torch.ops.aten, name.removeprefix("aten."))
         assert "aten/src/ATen/native/cuda/" in rule.source
+
+
+@pytest.mark.parametrize(("dtype", "width"), [(torch.bfloat16, 2), (torch.float32, 4)])
+def test_a_gpu_keeps_the_statistics_of_layer_norm_in_single_precision(dtype: torch.dtype, width: int) -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.layer_norm(x, (x.shape[-1],))
+
+    subject = Subject(function, {"x": Tensor("n,d")}, ("n", "d"))
+    saved = {device: trace_backward(subject, dtype, device).saved_bytes for device in ("cuda", "cpu")}
+    assert all(size is not None for size in saved.values())
+    # Mean and deviation of each row, as `torch.layer_norm` of a half-precision tensor leaves them on either device.
+    assert saved["cuda"].xreplace({ELEMENT: sp.Integer(width)}) == 2 * 4 * n  # type: ignore[union-attr]
+    assert saved["cpu"].xreplace({ELEMENT: sp.Integer(width)}) == 2 * width * n  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from checking import Row, copy_bandwidth, judge, median_ms, poisoned_outputs, run
+from checking import Case, Row, copy_bandwidth, judge, median_ms, poisoned_outputs, run
 from torch import Tensor
 
 from tfcost_kernels.decode import decode_attention
@@ -33,14 +33,14 @@ def make(b: int, h: int, h_kv: int, capacity: int, d_h: int, dtype: torch.dtype 
     return [torch.randn(shape, device="cuda").to(dtype) for shape in shapes]
 
 
-def check() -> Iterator[Row]:
+def check() -> Iterator[Case]:
     """Odd lengths, windows, every head width, groups of up to two tiles of rows; unused rows of the caches are NaN."""
     lengths = ((1, 0), (63, 0), (65, 64), (1000, 0), (4097, 0), (4097, 3001), (20001, 0))
     for dtype, (m, first), splits in product((torch.bfloat16, torch.float16), lengths, (1, 7, 64)):
-        yield check_case(3, 8, 2, m, 128, first, splits, dtype)
+        yield partial(check_case, 3, 8, 2, m, 128, first, splits, dtype)
     for d_h, (h, h_kv) in product((16, 32, 64, 128, 256), ((4, 4), (32, 4), (40, 2))):
-        yield check_case(2, h, h_kv, 1001, d_h, 0, 5, torch.bfloat16)
-    yield check_case(2, 4, 2, 129, 64, 0, 3, torch.float32)
+        yield partial(check_case, 2, h, h_kv, 1001, d_h, 0, 5, torch.bfloat16)
+    yield partial(check_case, 2, 4, 2, 129, 64, 0, 3, torch.float32)
 
 
 def check_case(

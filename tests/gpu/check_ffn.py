@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-from checking import Row, copy_bandwidth, gradients, judge, median_ms, poisoned_outputs, run
+from checking import Case, Row, copy_bandwidth, gradients, judge, median_ms, poisoned_outputs, run
 from torch import Tensor
 
 from tfcost_kernels.ffn import gated_activation
@@ -26,20 +26,25 @@ def make(*shape: int, dtype: torch.dtype = torch.bfloat16) -> list[Tensor]:
     return [(3 * torch.randn(shape, device="cuda")).to(dtype) for _ in NAMES]
 
 
-def check() -> Iterator[Row]:
+def check() -> Iterator[Case]:
     """Odd sizes, every activation and type, and one array of more than 2³¹ elements."""
     for activation in ACTIVATIONS:
         for dtype in (torch.bfloat16, torch.float16, torch.float32):
             for shape in ((1,), (1023,), (3, 1000, 257), (4097, 1023)):
-                gate, up, dout = make(*shape, dtype=dtype)
-                with poisoned_outputs():
-                    got = gradients(partial(gated_activation, activation=activation), (gate, up), dout)
-                same, exact = (
-                    gradients(partial(gated_reference, activation=activation, dtype=to), (gate, up), dout)
-                    for to in (dtype, torch.float64)
-                )
-                yield judge({"activation": activation, "dtype": str(dtype), "shape": shape}, NAMES, got, same, exact)
-    yield _beyond_32_bits()
+                yield partial(check_case, activation, dtype, shape)
+    yield _beyond_32_bits
+
+
+def check_case(activation: str, dtype: torch.dtype, shape: tuple[int, ...]) -> Row:
+    """One case."""
+    gate, up, dout = make(*shape, dtype=dtype)
+    with poisoned_outputs():
+        got = gradients(partial(gated_activation, activation=activation), (gate, up), dout)
+    same, exact = (
+        gradients(partial(gated_reference, activation=activation, dtype=to), (gate, up), dout)
+        for to in (dtype, torch.float64)
+    )
+    return judge({"activation": activation, "dtype": str(dtype), "shape": shape}, NAMES, got, same, exact)
 
 
 def _beyond_32_bits() -> Row:

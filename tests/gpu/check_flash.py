@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from triton.testing import do_bench
 
+from tfcost_kernels.common.gradients import launch_delta
 from tfcost_kernels.flash import flash_attention
-from tfcost_kernels.flash.attention import launch_delta, launch_dk_dv, launch_dq, launch_forward
+from tfcost_kernels.flash.attention import launch_dk_dv, launch_dq, launch_forward
 from tfcost_kernels.flash.reference import attention_reference
 from tfcost_kernels.flash.tiles import Tile, tiles_for
 
@@ -37,9 +38,9 @@ CANDIDATES = {
         (128, 128, 4, 2), (128, 128, 8, 2), (128, 128, 8, 3), (256, 64, 8, 2), (256, 64, 8, 3),
     ],
     "dk_dv": [
-        (16, 64, 8, 2), (32, 64, 4, 2), (32, 64, 4, 3), (32, 64, 8, 2), (32, 128, 4, 2), (32, 128, 8, 2),
-        (32, 128, 8, 3), (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (64, 128, 4, 2), (64, 128, 8, 1),
-        (64, 128, 8, 2), (64, 128, 8, 3), (128, 64, 8, 2), (128, 128, 8, 2),
+        (16, 64, 8, 2), (32, 64, 4, 2), (32, 64, 4, 3), (32, 64, 8, 2), (32, 64, 8, 3), (32, 128, 4, 2),
+        (32, 128, 8, 2), (32, 128, 8, 3), (64, 64, 4, 2), (64, 64, 4, 3), (64, 64, 8, 2), (64, 128, 4, 2),
+        (64, 128, 8, 1), (64, 128, 8, 2), (64, 128, 8, 3), (128, 64, 8, 2), (128, 128, 8, 2),
     ],
     "dq": [
         (64, 32, 4, 2), (64, 32, 4, 3), (64, 64, 4, 2), (64, 64, 4, 3), (64, 128, 4, 2), (64, 128, 8, 2),
@@ -146,9 +147,9 @@ def sdpa(backend: SDPBackend, causal: bool) -> Callable[..., Tensor]:
     return attend
 
 
-def median_ms(function: Callable[[], Any]) -> float:
-    """Median time of one call in milliseconds."""
-    return do_bench(function, warmup=50, rep=200, quantiles=[0.5])
+def median_ms(function: Callable[[], Any], rep: int = 200) -> float:
+    """Median time of one call in milliseconds, from runs that together take about `rep`."""
+    return do_bench(function, warmup=rep // 4, rep=rep, quantiles=[0.5])
 
 
 def algorithmic_flops(b: int, h: int, n: int, d_h: int, causal: bool) -> int:
@@ -201,7 +202,7 @@ def tune_state(width: int, causal: bool) -> dict[str, Tensor]:
     default = tiles_for(width, q.element_size())
     o, lse = launch_forward(q, k, v, causal, default.forward, save_lse=True)
     wanted = outputs_and_gradients(sdpa(SDPBackend.FLASH_ATTENTION, causal), q, k, v, do)
-    state = {"q": q, "k": k, "v": v, "do": do, "lse": lse, "delta": launch_delta(o, do, default.dq)}
+    state = {"q": q, "k": k, "v": v, "do": do, "lse": lse, "delta": launch_delta(o, do, default.dq.rows)}
     return state | dict(zip(("want_o", "want_dq", "want_dk", "want_dv"), wanted, strict=True))
 
 

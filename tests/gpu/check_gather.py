@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from checking import Row, gradients, judge, median_ms, poisoned_outputs, run
+from checking import Case, Row, gradients, judge, median_ms, poisoned_outputs, run
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
@@ -35,14 +35,14 @@ def make(b: int, h: int, h_kv: int, n: int, m: int, d_h: int, dtype: torch.dtype
     return [torch.randn(shape, device="cuda").to(dtype) for shape in shapes]
 
 
-def check() -> Iterator[Row]:
+def check() -> Iterator[Case]:
     """Lengths off the blocks, every block and head width, groups; lists with repeats and numbers out of range."""
     for block, causal in product((64, 128), (False, True)):
         for n, m, d_h, h_kv in ((1, 1, 64, 4), (63, 65, 128, 2), (1000, 777, 64, 2), (1025, 2049, 128, 1)):
-            yield check_case(n, m, d_h, 4, h_kv, block, torch.bfloat16, causal)
+            yield partial(check_case, n, m, d_h, 4, h_kv, block, torch.bfloat16, causal)
     for block, d_h in ((16, 64), (32, 128), (64, 256), (128, 16)):
-        yield check_case(500, 700, d_h, 4, 2, block, torch.float16, True)
-    yield check_case(129, 129, 64, 2, 1, 32, torch.float32, True)
+        yield partial(check_case, 500, 700, d_h, 4, 2, block, torch.float16, True)
+    yield partial(check_case, 129, 129, 64, 2, 1, 32, torch.float32, True)
 
 
 def check_case(

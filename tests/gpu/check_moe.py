@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any
 
 import torch
-from checking import Row, gradients, judge, median_ms, poisoned_outputs, run
+from checking import Case, Row, gradients, judge, median_ms, poisoned_outputs, run
 from torch import Tensor
 
 from tfcost_kernels.moe import experts as launchers
@@ -39,7 +39,7 @@ def make(tokens: int, d: int, f: int, count: int, dtype: torch.dtype = torch.bfl
     return [(torch.randn(s, device="cuda") * scale).to(dtype) for s, scale in zip(shapes, scales, strict=True)]
 
 
-def check() -> Iterator[Row]:
+def check() -> Iterator[Case]:
     """Sizes off the tiles, few and many experts, every activation."""
     shapes = (
         (1, 64, 64, 4, 2),
@@ -49,10 +49,10 @@ def check() -> Iterator[Row]:
         (2000, 264, 1025, 3, 1),
     )
     for dtype, (tokens, d, f, count, k) in product((torch.bfloat16, torch.float16), shapes):
-        yield check_case(tokens, d, f, count, k, "silu", dtype)
+        yield partial(check_case, tokens, d, f, count, k, "silu", dtype)
     for activation in ("gelu", "relu"):
-        yield check_case(777, 320, 192, 8, 2, activation, torch.bfloat16)
-    yield check_case(129, 65, 97, 4, 2, "silu", torch.float32)
+        yield partial(check_case, 777, 320, 192, 8, 2, activation, torch.bfloat16)
+    yield partial(check_case, 129, 65, 97, 4, 2, "silu", torch.float32)
 
 
 def check_case(

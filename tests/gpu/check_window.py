@@ -2,25 +2,20 @@
 
 Run: `python tests/gpu/check_window.py --output window.json`; `tfcost_kernels` must be importable. Exits 1 if a result
 is wrong. TFLOP/s are algorithmic: 4*d_h per allowed pair forward, 2.5 times that backward, whatever is executed.
-The last rows time other tiles for the causal window: the material for kernels/window/tiles.py.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
-from typing import Any
 
 import torch
-import triton
-from checking import Row, gradients, judge, median_ms, poisoned_outputs, run
+from checking import Case, Row, gradients, judge, median_ms, poisoned_outputs, run
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from tfcost_kernels import window
-from tfcost_kernels.flash.tiles import Tile
 from tfcost_kernels.window import reference
-from tfcost_kernels.window.tiles import tiles_for
 
 # name and numbers of a pattern: w; c; w, r; s; w, g
 PATTERNS = (
@@ -32,19 +27,6 @@ SPEED_SHAPE = (1, 12, 16384, 64)
 SPEED_PATTERNS = (
     ("window", (512,)), ("block_local", (512,)), ("dilated", (128, 4)), ("strided", (128,)), ("longformer", (256, 64)),
 )  # fmt: skip
-CANDIDATES = {
-    "forward": [
-        (64, 64, 4, 2), (64, 64, 4, 3), (128, 32, 4, 3), (128, 64, 4, 2), (128, 64, 4, 3), (128, 64, 8, 2),
-        (128, 64, 8, 3), (128, 128, 8, 2), (64, 128, 4, 2),
-    ],
-    "dk_dv": [
-        (32, 64, 4, 2), (32, 128, 8, 2), (64, 64, 4, 2), (64, 64, 8, 2), (64, 128, 8, 1), (64, 128, 8, 2),
-        (64, 128, 8, 3),
-    ],
-    "dq": [
-        (64, 64, 4, 2), (64, 64, 4, 3), (128, 32, 4, 3), (128, 64, 8, 2), (128, 64, 8, 3), (128, 64, 4, 2),
-    ],
-}  # fmt: skip
 
 
 def random_inputs(b: int, h: int, h_kv: int, n: int, m: int, d_h: int, dtype: torch.dtype) -> list[Tensor]:
@@ -54,22 +36,22 @@ def random_inputs(b: int, h: int, h_kv: int, n: int, m: int, d_h: int, dtype: to
     return [torch.randn(shape, device="cuda").to(dtype) for shape in shapes]
 
 
-def attention(pattern: str, numbers: tuple[int, ...], causal: bool, **more: Any) -> Callable[..., Tensor]:
+def attention(pattern: str, numbers: tuple[int, ...], causal: bool) -> Callable[..., Tensor]:
     """The kernels' function of q, k, v."""
     function = getattr(window, f"{pattern}_attention")
-    return lambda q, k, v: function(q, k, v, *numbers, causal=causal, **more)
+    return lambda q, k, v: function(q, k, v, *numbers, causal=causal)
 
 
-def check() -> Iterator[Row]:
+def check() -> Iterator[Case]:
     """Odd lengths, more and fewer keys than queries, grouped heads, both head widths and half types."""
     for (pattern, numbers), causal, (n, m) in product(PATTERNS, (False, True), ((1, 1), (1000, 1000), (2049, 2049))):
-        yield check_case(pattern, numbers, causal, n, m, 64, torch.bfloat16)
+        yield partial(check_case, pattern, numbers, causal, n, m, 64, torch.bfloat16)
     for (pattern, numbers), causal, (n, m) in product(PATTERNS, (False, True), ((300, 1000), (1000, 300))):
-        yield check_case(pattern, numbers, causal, n, m, 128, torch.float16)
+        yield partial(check_case, pattern, numbers, causal, n, m, 128, torch.float16)
     for pattern, numbers in PATTERNS:
         for d_h in (16, 32, 128, 256):
-            yield check_case(pattern, numbers, True, 700, 700, d_h, torch.bfloat16)
-        yield check_case(pattern, numbers, False, 129, 129, 64, torch.float32)
+            yield partial(check_case, pattern, numbers, True, 700, 700, d_h, torch.bfloat16)
+        yield partial(check_case, pattern, numbers, False, 129, 129, 64, torch.float32)
 
 
 def check_case(
@@ -104,14 +86,14 @@ def times(attend: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, do: Te
 
 
 def speed() -> Iterator[Row]:
-    """Each pattern beside FlexAttention, then the tile candidates."""
+    """Each pattern beside FlexAttention."""
     b, h, n, d_h = SPEED_SHAPE
     inputs = random_inputs(b, h, h, n, n, d_h, torch.bfloat16)
     for (pattern, numbers), causal in product(SPEED_PATTERNS, (True, False)):
         allowed = getattr(reference, pattern)(*numbers, causal)
         torch._dynamo.reset()  # after a few masks it would compile no more
         compiled = torch.compile(flex_attention, dynamic=False)
-        mask = create_block_mask(partial(_flex_mask, allowed, n), None, None, n, n, device="cuda", _compile=True)
+        mask = create_block_mask(partial(_flex_mask, allowed, n), None, None, n, n, device="cuda")
         flops = 4 * d_h * b * h * allowed_pairs(allowed, n)
         ours = times(attention(pattern, numbers, causal), *inputs)
         flex = times(partial(compiled, block_mask=mask), *inputs)
@@ -121,25 +103,10 @@ def speed() -> Iterator[Row]:
             "forward_tflops": flops / ours[0] / 1e9, "backward_tflops": 2.5 * flops / ours[1] / 1e9,
             "forward_speedup": flex[0] / ours[0], "backward_speedup": flex[1] / ours[1],
         }  # fmt: skip
-    yield from candidate_rows(*inputs)
 
 
 def _flex_mask(allowed: reference.Predicate, n: int, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
     return allowed(i, j, n, n)
-
-
-def candidate_rows(q: Tensor, k: Tensor, v: Tensor, do: Tensor) -> Iterator[Row]:
-    """The causal window of 512 with one kernel's tile replaced."""
-    table = tiles_for(q.shape[-1], q.element_size())
-    for kernel, tiles in CANDIDATES.items():
-        for tile in tiles:
-            chosen = table._replace(**{kernel: Tile(*tile)})
-            try:
-                forward, backward = times(attention("window", (512,), True, tiles=chosen), q, k, v, do)
-            except triton.runtime.errors.OutOfResources as refused:
-                yield {"kernel": kernel, "tile": tile, "refused": str(refused)}
-                continue
-            yield {"kernel": kernel, "tile": tile, "ms": forward if kernel == "forward" else backward}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._functorch.config
 import triton
 from check_flash import largest_difference, median_ms, poisoned_outputs
 from torch import Tensor
@@ -17,6 +18,10 @@ from torch import Tensor
 __all__ = ["copy_bandwidth", "gradients", "judge", "median_ms", "poisoned_outputs", "run"]
 
 Row = dict[str, Any]
+Case = Callable[[], Row]
+
+# A backward pass is timed by running it again and again, which a compiled one does not survive with donated buffers.
+torch._functorch.config.donated_buffer = False
 
 
 def gradients(function: Callable[..., Tensor], inputs: Sequence[Tensor], grad: Tensor) -> list[Tensor]:
@@ -49,21 +54,24 @@ def copy_bandwidth(size: int = 2**30) -> float:
     return 2 * size / (median_ms(lambda: target.copy_(source)) / 1e3)
 
 
-def run(description: str, check: Callable[[], Iterable[Row]], speed: Callable[[], Iterable[Row]]) -> int:
-    """Print and write both parts; 1 if a case is wrong. `speed` yields rows of names and numbers."""
+def run(description: str, check: Callable[[], Iterable[Case]], speed: Callable[[], Iterable[Row]]) -> int:
+    """Run `check`'s cases, print and write both parts; 1 if a case is wrong. `speed` yields names and numbers."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--share", default="1/1", help="check only the I-th of N parts of the cases: I/N")
+    parser.add_argument("--no-speed", action="store_true", help="correctness alone")
     arguments = parser.parse_args()
+    part, parts = map(int, arguments.share.split("/"))
     environment = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "triton": triton.__version__}
     print(*environment.values())
-    cases = list(check())
+    cases = [case() for case in list(check())[part - 1 :: parts]]
     for case in cases:
         if not case["right"]:
             print("WRONG", case)
     worst = max(cases, key=lambda case: max(case["share_of_limit"].values()))
     print(f"correctness: {sum(case['right'] for case in cases)}/{len(cases)} right; closest to its limit: {worst}")
     rows = []
-    for row in speed():
+    for row in () if arguments.no_speed else speed():
         rows.append(row)
         print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
     arguments.output.write_text(json.dumps({**environment, "correctness": cases, "speed": rows}, indent=1))

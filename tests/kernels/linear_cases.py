@@ -12,13 +12,13 @@ from torch import Tensor
 
 from tfcost_kernels.linear import causal_linear_attention, linear_attention, linear_decode_step
 from tfcost_kernels.linear.reference import linear_reference
-from tfcost_kernels.linear.tiles import Tile, Tiles
+from tfcost_kernels.linear.tiles import Tile, Tiles, Walk
 
 NAMES = ("o", "dq", "dk", "dv")
 
 
 class Case(NamedTuple):
-    """One shape; `tile` is (rows, segment, columns) for all kernels, None for the table's; m None means causal."""
+    """One shape; `tile` is (rows, step, segment) for all kernels, None for the table's; m None means causal."""
 
     n: int
     m: int | None
@@ -26,27 +26,29 @@ class Case(NamedTuple):
     feature_map: str = "elu+1"
     heads: tuple[int, int] = (1, 1)
     dtype: str = "float32"
-    tile: tuple[int, int, int] | None = (32, 64, 16)
+    tile: tuple[int, int, int] | None = (32, 16, 64)
     layout: str = "bhnd"
     normalise: bool = True
 
 
 CASES = [
     Case(1, None, 16),
-    Case(63, None, 32, "relu", dtype="float16"),  # two slices of the head width
-    Case(65, None, 16, "exp", tile=(16, 32, 16), layout="gaps"),
-    Case(100, None, 16, "elu+1", (4, 2), "float16", (64, 64, 16), "bnhd"),
-    Case(257, None, 16, "relu", tile=(64, 128, 16)),
-    Case(49, None, 32, "exp", tile=(16, 16, 16)),  # a segment is one chunk
-    Case(40, None, 16, "elu+1", tile=(128, 128, 16)),  # a chunk longer than all rows
+    Case(63, None, 32, "relu", dtype="float16"),
+    Case(65, None, 16, "exp", tile=(16, 16, 32), layout="gaps"),
+    Case(100, None, 16, "elu+1", (4, 2), "float16", (64, 32, 64), "bnhd"),
+    Case(257, None, 16, "relu", tile=(64, 32, 128)),
+    Case(49, None, 32, "exp", tile=(16, 16, 16)),  # a segment is one tile
+    Case(170, None, 16, "exp", tile=(16, 16, 16)),  # eleven segments: their sums take two rounds
+    Case(40, None, 16, "elu+1", tile=(64, 64, 128)),  # a segment longer than all rows
+    Case(70, None, 16, "elu+1", tile=(16, 32, 64)),  # a step longer than what a program owns
     Case(130, None, 64, "elu+1", dtype="float16", tile=None),
-    Case(37, None, 16, "exp", (2, 1), tile=(16, 32, 16), normalise=False),
+    Case(37, None, 16, "exp", (2, 1), tile=(16, 16, 32), normalise=False),
     Case(1, 1, 16),
     Case(63, 100, 32, "relu", dtype="float16", layout="columns"),
     Case(65, 1, 16, "exp"),
-    Case(100, 257, 16, "elu+1", (3, 1), tile=(64, 128, 16)),
+    Case(100, 257, 16, "elu+1", (3, 1), tile=(64, 32, 128)),
     Case(65, 130, 128, "elu+1", dtype="float16", tile=None),
-    Case(50, 40, 16, "relu", (2, 2), tile=(32, 32, 16), normalise=False),
+    Case(50, 150, 16, "relu", (2, 2), tile=(16, 16, 16), normalise=False),
 ]
 
 
@@ -73,11 +75,12 @@ def kernels_of(case: Case) -> Any:
     """The function that `case` calls, with its options."""
     options: dict[str, Any] = {"feature_map": case.feature_map, "normalise": case.normalise}
     if case.tile:
-        rows, segment, columns = case.tile
-        options["tiles"] = Tiles(rows, segment, *[Tile(columns, 4, 1)] * 6)
+        rows, step, segment = case.tile
+        tile, walk = Tile(rows, step, 4, 1), Walk(step, 4, 1)
+        options["tiles"] = Tiles(segment, walk, tile, walk, tile, tile)
     if case.m is not None:
         return partial(linear_attention, **options)
-    return partial(causal_linear_attention, c=case.tile[0] if case.tile else 64, **options)
+    return partial(causal_linear_attention, c=case.tile[2] if case.tile else 64, **options)
 
 
 def case_errors(case: Case) -> dict[str, dict[str, float]]:

@@ -89,7 +89,7 @@ def test_compiles_for_hopper(block: int, d_h: int) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"q": (1, 2, 40, 48)}, r"head width 48 is not one of"),
+        ({"q": (1, 2, 40, 48), "k": (1, 1, 30, 48), "v": (1, 1, 30, 48)}, r"head width 48 is not one of"),
         ({"q": (1, 2, 40, 32)}, "head width is 32, but k has 16"),
         ({"q": (2, 2, 40, 16)}, "batch is 2, but k has 1"),
         ({"q": (1, 3, 40, 16), "k": (1, 2, 30, 16), "v": (1, 2, 30, 16), "index": (1, 2, 3, 2)}, "not a multiple of 2"),

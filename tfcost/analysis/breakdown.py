@@ -9,10 +9,9 @@ from fractions import Fraction
 from tfcost.analysis import polynomial as poly
 from tfcost.analysis.answer import ADDITIVE, TIME, Evaluated, added_amounts, evaluate, time_class, total
 from tfcost.analysis.bounds import Undecided
-from tfcost.analysis.devices import Device
 from tfcost.analysis.dominance import Flip, Share, flips, shares
 from tfcost.analysis.model import ONE, ModelCost, Row
-from tfcost.analysis.predict import BOUNDS, Prediction, predict
+from tfcost.analysis.predict import BOUNDS, Machine, Prediction, predict
 from tfcost.analysis.shown import along_n, model_regime, with_hidden_width
 from tfcost.analysis.theta import Theta
 from tfcost.cost import Quantity
@@ -190,7 +189,7 @@ def _rule(scope: str, quantity: str, formula: Formula, values: Mapping[str, int]
         return
 
 
-def predict_model(cost: ModelCost, device: Device) -> Prediction | None:
+def predict_model(cost: ModelCost, device: Machine) -> Prediction | None:
     """The time of the model on `device`: every operation of every part, as often as it runs; None for sizes that are
     too large, or where a part was derived for other sizes (an optimizer step).
     """

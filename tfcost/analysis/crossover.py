@@ -19,6 +19,8 @@ from tfcost.formula import Formula
 from tfcost.formula import tree as t
 
 FIRST, SECOND = 0, 1
+LOOKED_AT = 2**24
+"""The largest size at which two functions are compared; two formulas, up to LONGEST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,12 @@ class Comparison:
     equal: bool = False
 
     def sentence(self, first: str, second: str) -> str:
-        """The comparison in words, with the names of the two."""
+        """The comparison in words, with the names of the two; where it does not reach from 1 on or far, it says so."""
+        within = [f"{self.symbol} >= {self.low}"] if self.low > 1 else []
+        within += [f"{self.symbol} <= {self.high}"] if self.high < LOOKED_AT else []
+        return (f"for {' and '.join(within)}: " if within else "") + self._told(first, second)
+
+    def _told(self, first: str, second: str) -> str:
         names = {FIRST: first, SECOND: second, None: "neither always"}
         if self.equal:
             return f"{first} and {second} are equal everywhere"
@@ -93,7 +100,7 @@ def compare(
 
 
 def compare_functions(
-    first: Callable[[int], float], second: Callable[[int], float], symbol: str, low: int = 1, high: int = 2**24
+    first: Callable[[int], float], second: Callable[[int], float], symbol: str, low: int = 1, high: int = LOOKED_AT
 ) -> Comparison:
     """The same for any two functions, such as predicted times, looked at once per doubling and bisected between.
 

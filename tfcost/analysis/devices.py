@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tfcost.config.yaml_file import YamlFile, read_yaml
 from tfcost.errors import UserError, nearest
 
+DEFAULT_DEVICE = "h100-sxm"
+"""The device that times are predicted for where none is named."""
+
 
 class Figure(BaseModel):
     """One number and where it comes from."""

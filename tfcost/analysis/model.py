@@ -8,6 +8,7 @@ holds a part's input or output, so the memory alive when a part begins is a sum 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tfcost.analysis.conditions import require
 from tfcost.book import Book
 from tfcost.book.record import OptionValue
 from tfcost.config.model import ModelConfig
@@ -79,7 +80,7 @@ class Part:
 def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> ModelCost:
     """The cost of the model that `config` describes, in symbols and with its values, for "forward" or "train".
 
-    UserError if the book lacks a part, or if `pass_` is neither.
+    UserError if the book lacks a part or a part's formulas mean nothing at these sizes, or if `pass_` is neither.
     """
     if pass_ not in ("forward", "train"):
         raise UserError(f"--pass {pass_}: a model has the passes forward and train")
@@ -130,7 +131,9 @@ def _chain(config: ModelConfig, book: Book, values: Mapping[str, int], training:
 
     def part(name: str, technique: str, scope: str, count: Formula, variant: Mapping[str, OptionValue]) -> Part:
         def find(which: str) -> Cost:
-            return book.find(technique, scope=scope, pass_=which, dtype=config.dtype, variant=variant, values=values)
+            cost = book.find(technique, scope=scope, pass_=which, dtype=config.dtype, variant=variant, values=values)
+            require(cost.assumptions, values, technique)
+            return cost
 
         has_backward = any(c.scope == scope and c.pass_ == "backward" for c in book.record(technique).costs)
         return Part(name, count, find("forward"), find("backward") if training and has_backward else None)

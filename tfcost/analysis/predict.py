@@ -6,13 +6,37 @@ its bytes, each at the device's peak; the sum over all of them, plus the launche
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from tfcost.analysis.devices import Device
+from tfcost.analysis.devices import Figure
 from tfcost.analysis.polynomial import Exact
 from tfcost.cost import Cost, Operation
 from tfcost.errors import UserError
 
 BOUNDS = ("matmul", "scalar", "memory", "launch")
+
+
+class Machine(Protocol):
+    """What a prediction needs to know: a device of the table, or ceilings that were measured."""
+
+    @property
+    def name(self) -> str:
+        """What the machine is called."""
+
+    @property
+    def scalar_flops(self) -> Figure:
+        """FLOP/s outside the matrix units."""
+
+    @property
+    def bandwidth(self) -> Figure:
+        """B/s of device memory."""
+
+    @property
+    def launch_seconds(self) -> Figure:
+        """Seconds from one kernel to the next."""
+
+    def matmul_peak(self, dtype: str) -> float:
+        """FLOP/s of matrix products in `dtype`. UserError if there is no figure for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +63,7 @@ class Prediction:
     kind: str = "prediction"
 
 
-def predict(cost: Cost, values: Mapping[str, int], device: Device, dtype: str | None = None) -> Prediction:
+def predict(cost: Cost, values: Mapping[str, int], device: Machine, dtype: str | None = None) -> Prediction:
     """The time of `cost` at `values` on `device`; matrix products run in `dtype` (the cost's own if None).
 
     A kernel reads many bytes more than once; what comes from device memory is then at most each distinct byte once

@@ -3,11 +3,11 @@
 In: what the user gave, as numbers and option texts. Out: a `Query` with every default filled in.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
+from tfcost.analysis.conditions import require
 from tfcost.book import SITUATIONS, Book, Option, TechniqueRecord
 from tfcost.book.record import OptionValue
 from tfcost.cost import Cost
@@ -18,7 +18,6 @@ DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 """Short names of dtypes."""
 
 DEFAULT_SIZES = {"n": 4096, "h": 12, "d_h": 64, "b": 1, "L": 12, "V": 50257}
-_DIVIDES = re.compile(r"(\w+) divides (\w+)$", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ class Query:
     values: Mapping[str, int]
 
     def cost(self, book: Book) -> Cost:
-        """The cost in `book` that answers this. UserError with what there is instead."""
-        return book.find(
+        """The cost in `book` that answers this. UserError with what there is instead, or if it means nothing here."""
+        cost = book.find(
             self.technique,
             scope=self.scope,
             pass_=self.pass_,
@@ -42,6 +41,8 @@ class Query:
             variant=self.options,
             values=self.values,
         )
+        require(cost.assumptions, self.values, self.technique)
+        return cost
 
 
 def full_dtype(name: str) -> str:
@@ -144,18 +145,3 @@ def check_used(given: Collection[str], texts: Collection[str], queries: Sequence
     for name in texts:
         if name not in options:
             raise UserError(f"{names}: no option '{name}'{nearest(name, options) or '; there are none'}")
-
-
-def broken_assumptions(cost: Cost, values: Mapping[str, int]) -> list[str]:
-    """The divisibility conditions of `cost` ("c divides n", "64 divides n") that do not hold at `values`, told with the
-    values.
-    """
-    broken = []
-    for assumption in cost.assumptions:
-        match = _DIVIDES.match(assumption)
-        if match and match[2] in values and (match[1] in values or match[1].isdigit()):
-            divisor = values.get(match[1]) or int(match[1])
-            if values[match[2]] % divisor:
-                named = f"{match[1]} = {divisor}" if match[1] in values else match[1]
-                broken.append(f"{match[2]} = {values[match[2]]} is not a multiple of {named}")
-    return broken

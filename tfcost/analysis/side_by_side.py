@@ -7,8 +7,10 @@ from typing import cast
 
 from tfcost.analysis.answer import Answer, answer
 from tfcost.analysis.bounds import Undecided
-from tfcost.analysis.crossover import Comparison, compare, compare_functions
+from tfcost.analysis.conditions import span
+from tfcost.analysis.crossover import LOOKED_AT, Comparison, compare, compare_functions
 from tfcost.analysis.devices import Device
+from tfcost.analysis.dominance import LONGEST
 from tfcost.analysis.predict import Prediction, predict
 from tfcost.analysis.query import Query
 from tfcost.analysis.shown import along_n, is_tangled, model_regime
@@ -82,13 +84,25 @@ def _meeting(quantity: str, first: Answer, second: Answer) -> Meeting:
     names = first.query.technique, second.query.technique
     one, two = (along_n(side.quantities[quantity].exact, side.query.values) for side in (first, second))
     values = {**first.query.values, **second.query.values}
+    low, high = _lengths(first, second)
     if is_tangled(one) or is_tangled(two):
-        found = compare_functions(_along(one, values), _along(two, values), "n")
+        found = compare_functions(_along(one, values), _along(two, values), "n", low, min(high, LOOKED_AT))
         return Meeting(quantity, *names, found, exact=False)
     try:
-        return Meeting(quantity, *names, compare(one, two, "n", values, regime=model_regime(values)))
+        return Meeting(quantity, *names, compare(one, two, "n", values, low, high, regime=model_regime(values)))
     except Undecided as error:
         return Meeting(quantity, *names, None, reason=str(error))
+
+
+def _lengths(*answers: Answer) -> tuple[int, int]:
+    """The shortest and the longest sequence that the formulas of all `answers` apply to."""
+    spans = [span(one.cost.assumptions, one.query.values, _followers(one.query.values), LONGEST) for one in answers]
+    return max(low for low, _ in spans), min(high for _, high in spans)
+
+
+def _followers(values: Mapping[str, int]) -> list[str]:
+    """What grows with n: the number of keys follows where it was the same."""
+    return ["n", "m"] if values["m"] == values["n"] else ["n"]
 
 
 def _along(formula: Formula, values: Mapping[str, int]) -> Callable[[int], float]:
@@ -97,7 +111,8 @@ def _along(formula: Formula, values: Mapping[str, int]) -> Callable[[int], float
 
 
 def _meeting_in_time(first: Answer, second: Answer, device: Device) -> Meeting:
-    found = compare_functions(_seconds(first, device), _seconds(second, device), "n")
+    low, high = _lengths(first, second)
+    found = compare_functions(_seconds(first, device), _seconds(second, device), "n", low, min(high, LOOKED_AT))
     return Meeting(TIME, first.query.technique, second.query.technique, found, exact=False)
 
 
@@ -109,7 +124,7 @@ def _time(one: Answer, device: Device) -> Prediction | None:
 
 
 def _seconds(one: Answer, device: Device) -> Callable[[int], float]:
-    """The predicted time as a function of n; the number of keys follows where it was the same."""
+    """The predicted time as a function of n."""
     values = dict(one.query.values)
-    followers = ["n", "m"] if values["m"] == values["n"] else ["n"]
+    followers = _followers(values)
     return lambda n: predict(one.cost, values | dict.fromkeys(followers, n), device, one.query.dtype).seconds

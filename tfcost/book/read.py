@@ -63,6 +63,7 @@ def _claim(entry: Field, formula: ReadFormula) -> Claim:
         step=entry.get("step", "").text(),
         ratio=(ratio[0], ratio[1]) if ratio else None,
         against={name: value.choice() for name, value in entry.get("against", {}).items()},
+        than=entry.get("than", "").text(),
     )
 
 

@@ -22,11 +22,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the source document says: the class `formula` of a `quantity` ("time", "space"), its section, its words,
-    and the `step` it speaks of ("": the whole).
+    """What the source document says: the class `formula` of a `quantity` ("time": operations, "space", "duration":
+    seconds), its section, its words, and the `step` it speaks of ("": the whole).
 
-    With a `ratio` it says how many times what it is with the options `against` the quantity of a training step is: at
-    least the first and at most the second number. `formula` is then the class of that multiple.
+    With a `ratio` it says how many times what it is with the options `against` the quantity of a training step is, or
+    what it is in the technique `than`: at least the first and at most the second number. `formula` is then the class
+    of that multiple.
     """
 
     section: str
@@ -36,6 +37,7 @@ class Claim:
     step: str = ""
     ratio: tuple[Formula, Formula] | None = None
     against: Mapping[str, OptionValue] = field(default_factory=dict)
+    than: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ def _option(option: Option) -> dict[str, Any]:
 
 def _claim(claim: Claim) -> dict[str, Any]:
     ratio = {"ratio": [bound.text for bound in claim.ratio], "against": _sorted(claim.against)} if claim.ratio else {}
+    than = {"than": claim.than} if claim.than else {}
     return {
         "section": claim.section,
         "quantity": claim.quantity,
@@ -76,6 +77,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
         "quote": claim.quote,
         "step": claim.step,
         **ratio,
+        **than,
     }
 
 

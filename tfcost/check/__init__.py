@@ -1,1 +1,1 @@
-"""Did the cost change: contracts, drift from the lock file, and agreement with evidence, of the targets of a file."""
+"""Do formulas hold, and did they change: evidence against the book, targets against contracts and a lock file."""

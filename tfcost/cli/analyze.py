@@ -17,10 +17,10 @@ def analyze(
 ) -> None:
     """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules."""
     from tfcost.analysis.breakdown import break_down, predict_model
-    from tfcost.analysis.devices import load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.model import compose
     from tfcost.book import load_book
-    from tfcost.cli.ask import DEFAULT_DEVICE, config_overrides
+    from tfcost.cli.ask import config_overrides, warn_inexact
     from tfcost.config.load import load_config
     from tfcost.report.analyze import analyze_report
 
@@ -28,5 +28,6 @@ def analyze(
     device = load_device(question.device or DEFAULT_DEVICE)
     model_config = load_config(config, config_overrides(question), book.names)
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
+    warn_inexact(cost, destination.quiet)
     report = analyze_report(break_down(cost), model_config, predict_model(cost, device), exact=destination.verbose)
     publish(report, destination)

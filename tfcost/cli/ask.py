@@ -1,11 +1,13 @@
 """From the shared options of the command line to queries: what `compare` and `explain` have in common."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
+from tfcost.analysis.conditions import DoesNotApplyError, inexact
+from tfcost.analysis.model import ModelCost
 from tfcost.analysis.query import (
     Query,
-    broken_assumptions,
     check_used,
     choose_options,
     default_pass,
@@ -19,7 +21,6 @@ from tfcost.cli.output import warn
 from tfcost.errors import UserError, nearest
 from tfcost.symbols import SYMBOLS
 
-DEFAULT_DEVICE = "h100-sxm"
 _MODEL_SIZES = ("n", "b", "d", "h", "h_kv", "d_h", "L", "f", "c", "V")
 _SCOPES = ("core", "layer", "block", "part", "stack")
 _SHOWN_TOGETHER = ("core", "layer")
@@ -46,6 +47,18 @@ def queries(techniques: Sequence[str], question: Question, book: Book, scope: st
     return found
 
 
+def queries_by_scope(techniques: Sequence[str], question: Question, book: Book) -> list[list[Query]]:
+    """The queries at every scope to be shown: those of `common_scopes`, the further ones only where they apply (a
+    layer has no keys but its queries, so a comparison with other keys ends at the core).
+    """
+    first, *others = common_scopes(techniques, question, book)
+    found = [queries(techniques, question, book, first)]
+    for scope in others:
+        with suppress(DoesNotApplyError):
+            found.append(queries(techniques, question, book, scope))
+    return found
+
+
 def common_scopes(techniques: Sequence[str], question: Question, book: Book) -> list[str]:
     """The scope asked for; or, of those that all techniques have costs for, core and layer, or else the first.
 
@@ -67,13 +80,25 @@ def _scopes(technique: str, book: Book) -> set[str]:
     return {cost.scope for cost in book.record(technique).costs}
 
 
-def warn_about(query: Query, book: Book, given_options: Collection[str], quiet: bool) -> None:
-    """Warns where a formula's assumptions do not hold, and of given options that this technique does not have."""
-    for broken in broken_assumptions(query.cost(book), query.values):
-        warn(f"{query.technique}: {broken}: its formulas are exact at multiples only", quiet)
-    for name in given_options:
-        if name not in query.options:
-            warn(f"{query.technique} has no option '{name}' and is shown as it is", quiet)
+def warn_about(asked: Iterable[Query], book: Book, given_options: Collection[str], quiet: bool) -> None:
+    """Warns where formulas are not exact, and of given options that a technique does not have; of each thing once."""
+    warnings: dict[str, None] = {}
+    for query in asked:
+        told = [f"{query.technique}: {reason}" for reason in inexact(query.cost(book).assumptions, query.values)]
+        told += [
+            f"{query.technique} has no option '{name}' and is shown as it is"
+            for name in given_options
+            if name not in query.options
+        ]
+        warnings |= dict.fromkeys(told)
+    for warning in warnings:
+        warn(warning, quiet)
+
+
+def warn_inexact(cost: ModelCost, quiet: bool) -> None:
+    """Warns where the formulas of a whole model are not exact."""
+    for reason in inexact(cost.assumptions, cost.values):
+        warn(f"{cost.name}: {reason}", quiet)
 
 
 def config_overrides(question: Question) -> dict[str, Any]:

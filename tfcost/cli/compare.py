@@ -19,19 +19,18 @@ def compare(
     destination: Destination,
 ) -> None:
     """Compare techniques: FLOPs, bytes, memory, predicted time, classes, and where the cheaper one changes."""
-    from tfcost.analysis.devices import load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.side_by_side import side_by_side
     from tfcost.book import load_book
-    from tfcost.cli.ask import DEFAULT_DEVICE, common_scopes, queries, warn_about
+    from tfcost.cli.ask import queries_by_scope, warn_about
     from tfcost.report.compare import compare_report
 
     if len(set(techniques)) < 2:
         raise UserError("compare needs two different techniques; 'tfcost explain' shows a single one")
     book = load_book()
     device = load_device(question.device or DEFAULT_DEVICE)
-    scopes = common_scopes(techniques, question, book)
-    asked = [queries(list(dict.fromkeys(techniques)), question, book, scope) for scope in scopes]
-    for query in asked[0]:
-        warn_about(query, book, list(question.options()), destination.quiet)
+    asked = queries_by_scope(list(dict.fromkeys(techniques)), question, book)
+    everything = [query for same_scope in asked for query in same_scope]
+    warn_about(everything, book, list(question.options()), destination.quiet)
     compared = [side_by_side(same_scope, book, device) for same_scope in asked]
     publish(compare_report(compared, device, exact=destination.verbose), destination)

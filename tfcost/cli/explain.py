@@ -43,7 +43,7 @@ def _technique(book: "Book", technique: str, question: Question, destination: De
     asked = question.scope is not None
     scope = common_scopes([technique], question, book)[0] if asked else default_scope(book.record(technique))
     (query,) = queries([technique], question, book, scope)
-    warn_about(query, book, list(question.options()), destination.quiet)
+    warn_about([query], book, list(question.options()), destination.quiet)
     record, claims = book.record(technique), check_claims(query, book)
     return explain_report(answer(query, book), record, claims, exact=destination.verbose)
 
@@ -52,10 +52,10 @@ def _model(book: "Book", technique: str, question: Question, destination: Destin
     """A technique that is a chain of parts: the plain model of the asked sizes, layers alone."""
     from tfcost.analysis.breakdown import break_down, predict_model
     from tfcost.analysis.claims import check_model_claims
-    from tfcost.analysis.devices import load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.model import compose
     from tfcost.analysis.query import fill_sizes
-    from tfcost.cli.ask import DEFAULT_DEVICE, config_overrides
+    from tfcost.cli.ask import config_overrides, warn_inexact
     from tfcost.config.load import make_config
     from tfcost.report.analyze import analyze_report
 
@@ -64,6 +64,7 @@ def _model(book: "Book", technique: str, question: Question, destination: Destin
     layers = {name: sizes[name] for name in ("n", "b", "d", "h", "L")}
     config = make_config({"name": record.title, **layers, **given}, book.names)
     cost = compose(config, book, pass_=question.pass_ or "forward")
+    warn_inexact(cost, destination.quiet)
     claims = check_model_claims(record.claims, cost)
     time = predict_model(cost, load_device(question.device or DEFAULT_DEVICE))
     return analyze_report(break_down(cost), config, time, (record, claims), exact=destination.verbose)

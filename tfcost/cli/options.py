@@ -126,6 +126,6 @@ def _grouped(group: type, arguments: dict[str, Any]) -> Any:
 
 def _size(name: str, text: str) -> int:
     try:
-        return parse_count(text, name)
+        return parse_count(text, name, least=SYMBOLS[name].least)
     except UserError as error:
         raise UserError(f"{SYMBOLS[name].option}: {error}") from None

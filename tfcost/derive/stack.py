@@ -90,7 +90,7 @@ def checkpointed(kept: Layer, recomputed: Layer, spacing: sp.Expr, variant: Mapp
         CHECKPOINTED_ACTIVATIONS: _raised(*_end_of_segment(kept, recomputed, SPACING, LAYERS / SPACING - 1)),
         CHECKPOINTED_PEAK: _peak(recomputed, _segment_moments(kept, recomputed, SPACING)),
     }
-    divides = () if spacing == 1 else (f"{spacing} divides {LAYERS}",)
+    divides = () if spacing == 1 else (f"{spacing} divides {LAYERS}", f"{spacing} <= {LAYERS}")
     return replace(cost, assumptions=(*cost.assumptions, *divides), composition=by_spacing)
 
 

@@ -17,7 +17,7 @@ from tfcost.derive.labels import Label, current_label, in_user_code
 from tfcost.derive.memory import Memory, undominated
 from tfcost.derive.rules import Amounts, Call, amounts_of, operation_name
 from tfcost.derive.sizes import Sizes
-from tfcost.derive.workspace import RULES
+from tfcost.derive.workspace import DTYPES, RULES
 from tfcost.formula import Formula
 
 # Ask about a tensor, compute nothing and return no tensor.
@@ -79,7 +79,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.launched = False
         self.converted = False
         self.given_bytes: sp.Expr = sp.Integer(0)
-        self._workspace = RULES[device]
+        self._workspace, self._dtypes = RULES[device], DTYPES[device]
         self._given: set[int] = set()
         self._touched: dict[tuple[str, int], _Touched] = {}
         self._notes: list[str] = []
@@ -105,6 +105,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise DerivationError(
                 f"{current_label().location}: {name} gives a tensor whose size only real data decides"
             ) from error
+        result = self._typed_as_on_device(name, result)
         self._file_operation(Call(func, args, kwargs, result, self.sizes), name)
         return result
 
@@ -195,6 +196,16 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if record.write_bytes:
             for tensor in written:
                 self.touch_write(tensor, call.distinct_bytes(tensor))
+
+    def _typed_as_on_device(self, name: str, result: Any) -> Any:
+        rule = self._dtypes.get(name)
+        if rule is None:
+            return result
+        if self.recording:
+            self.workspace_used.add(rule.source)
+        return tuple(
+            torch.empty_like(one, dtype=rule.dtype) if place in rule.places else one for place, one in enumerate(result)
+        )
 
     def _note_workspace(self, call: Call, label: Label, name: str) -> None:
         rule = self._workspace.get(name)

@@ -1,12 +1,14 @@
-"""Memory that a device's kernels take and return unseen by a trace: one rule per operation, each with its source.
+"""Where a device's kernels use memory otherwise than a trace shows: one rule per operation, each with its source.
 
-A derivation for "cuda" adds these to the live total while the operation runs; one for "cpu" adds none.
+Workspace is taken and returned unseen: a derivation for "cuda" adds it to the live total while the operation runs, one
+for "cpu" adds none. Some results are of another type on the device than where the trace is made.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import sympy as sp
+import torch
 
 from tfcost.derive.rules import Call
 
@@ -32,3 +34,24 @@ CUDA: dict[str, WorkspaceRule] = {
 }
 
 RULES: dict[str, dict[str, WorkspaceRule]] = {"cuda": CUDA, "cpu": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class DtypeRule:
+    """Of an operation's results, those at `places` are of this `dtype`; the `source` that shows it."""
+
+    places: tuple[int, ...]
+    dtype: torch.dtype
+    source: str
+
+
+DTYPES: dict[str, dict[str, DtypeRule]] = {
+    "cuda": {
+        "aten.native_layer_norm": DtypeRule(
+            (1, 2), torch.float32,
+            "layer norm keeps mean and deviation in float32: aten/src/ATen/native/cuda/layer_norm_kernel.cu, "
+            "layer_norm_cuda",
+        ),
+    },
+    "cpu": {},
+}  # fmt: skip

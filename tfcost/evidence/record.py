@@ -74,7 +74,8 @@ class Counters:
     """The hardware's own counts over the kernels of one case.
 
     FLOPs per type of tensor-core operand; fp32 instructions of single threads (a fused multiply-add is one `fp32_fma`
-    and two FLOPs); bytes between the multiprocessors and L2, and between L2 and device memory.
+    and two FLOPs); bytes between the multiprocessors and L2, and between L2 and device memory. Of spilled registers
+    (local memory): what was read back past L1, and what was written at all.
     """
 
     bf16_flops: int
@@ -87,6 +88,8 @@ class Counters:
     l2_write_bytes: int
     hbm_read_bytes: int
     hbm_write_bytes: int
+    local_read_bytes: int = 0
+    local_write_bytes: int = 0
 
     @property
     def tensor_flops(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from tfcost.errors import UserError
@@ -35,11 +35,9 @@ class Formula:
     def deferred(cls, text: str) -> "Formula":
         """The formula of `text`, which is not looked at before it is used: for files with thousands of formulas.
 
-        A mistake in it is then raised by the first use.
+        A mistake in it is then raised by the first use. Equal texts share one formula, parsed once: costs repeat them.
         """
-        formula = cls.__new__(cls)
-        object.__setattr__(formula, "text", text.strip())
-        return formula
+        return _deferred(text.strip())
 
     @classmethod
     def of(cls, expression: Any) -> "Formula":
@@ -130,6 +128,13 @@ class Formula:
 
     def _shortened(self) -> str:
         return self.text if len(self.text) <= 60 else f"{self.text[:57]}..."
+
+
+@cache
+def _deferred(text: str) -> Formula:
+    formula = Formula.__new__(Formula)
+    object.__setattr__(formula, "text", text)
+    return formula
 
 
 def _node(value: "Formula | int | Fraction | str") -> Node:

@@ -13,7 +13,7 @@ from tfcost.config.model import ModelConfig
 from tfcost.formula import Formula
 from tfcost.quantities import QUANTITIES
 from tfcost.report.claims import claims_tables, explanation_document, origin_notes
-from tfcost.report.document import evaluated_document, header, prediction_document
+from tfcost.report.document import assumed, evaluated_document, header, prediction_document
 from tfcost.report.page import Amount, Cell, Page, Report, Table
 from tfcost.report.records import quantity_records
 from tfcost.report.rules import rule_document, rule_sentences
@@ -193,7 +193,7 @@ def _result(name: str, scope: str, model: Breakdown, config: ModelConfig) -> dic
         "quantities": {},
         "classes": {"time": None, "space": None},
         "steps": [],
-        "assumptions": list(model.cost.assumptions),
+        **assumed(model.cost.assumptions, model.cost.values),
     }
 
 

@@ -118,6 +118,7 @@ def _ratio_document(claim: CheckedClaim) -> dict[str, Any]:
     assert claim.change is not None
     return {
         "against": dict(claim.claim.against),
+        **({"than": claim.claim.than} if claim.claim.than else {}),
         "claimed": [float(bound) for bound in claim.change.claimed],
         "derived": float(claim.change.ratio),
     }

@@ -114,6 +114,7 @@ def _crossovers(meeting: Meeting, scope: str) -> list[dict[str, Any]]:
             "scope": scope,
             "symbol": meeting.comparison.symbol,
             "between": list(names),
+            **({"from": meeting.comparison.low} if meeting.comparison.low > 1 else {}),
             "at": crossing.first,
             "settled_at": crossing.settled,
             "cheaper_below": None if crossing.below is None else names[crossing.below],

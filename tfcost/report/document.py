@@ -3,11 +3,12 @@
 `result.schema.json` beside this file describes it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tfcost
 from tfcost.analysis.answer import Answer, Evaluated
+from tfcost.analysis.conditions import inexact
 from tfcost.analysis.predict import Prediction
 from tfcost.report.units import exact_number
 from tfcost.symbols import SYMBOLS
@@ -54,8 +55,14 @@ def answer_document(answer: Answer, prediction: Prediction | None = None) -> dic
             {"name": step.name, "quantities": {name: evaluated_document(one) for name, one in step.quantities.items()}}
             for step in answer.steps
         ],
-        "assumptions": list(answer.cost.assumptions),
+        **assumed(answer.cost.assumptions, query.values),
     }
+
+
+def assumed(assumptions: Sequence[str], values: Mapping[str, int]) -> dict[str, Any]:
+    """What a result assumes and, if anything, why its formulas are not exact at `values`."""
+    reasons = inexact(assumptions, values)
+    return {"assumptions": list(assumptions), **({"inexact": reasons} if reasons else {})}
 
 
 def evaluated_document(entry: Evaluated) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tfcost.techniques import masks, standard
 from tfcost.techniques.buckets import buckets, direction_scores, places, slots
 from tfcost.techniques.flash import HEAD_WIDTHS
 from tfcost.techniques.variants import Setting, attention_variants
+from tfcost_kernels.common.shapes import check_attention_shapes, differ
 from tfcost_kernels.gather import gather_attention
 
 # Rows per block: one tile of the kernels.
@@ -37,7 +38,7 @@ def attention(
     tokens, or with more blocks than there are.
     """
     length = blocks * BLOCK
-    _check(q, k, blocks, BLOCK)
+    _check(q, k, v, blocks, BLOCK)
     with step("selection"), torch.no_grad():
         order = buckets(k, directions, lsh).argsort(dim=-1, stable=True)
         if causal:
@@ -80,7 +81,7 @@ def unbalanced_attention(
 
     A token beyond the capacity of its bucket attends to none, is attended by none, and gets 0.
     """
-    _check(q, k, capacity, 1)
+    _check(q, k, v, capacity, 1)
     b, h, n, d_h = q.shape
     h_kv = k.shape[1]
     group, count = h // h_kv, directions.shape[-1] * (2 if lsh else 1)
@@ -123,10 +124,13 @@ def _picked(x: TorchTensor, index: TorchTensor) -> TorchTensor:
     return x.gather(2, index.unsqueeze(-1).expand(*index.shape, x.shape[-1]))
 
 
-def _check(q: TorchTensor, k: TorchTensor, length: int, unit: int) -> None:
-    """Raises ValueError for clusters of `length` units that do not fit; sizes that are symbols are not compared."""
+def _check(q: TorchTensor, k: TorchTensor, v: TorchTensor, length: int, unit: int) -> None:
+    """Raises ValueError for tensors that do not fit together or clusters of `length` units that do not fit; sizes that
+    are symbols are not compared.
+    """
+    check_attention_shapes(q, k, v)
     n, m = q.shape[2], k.shape[2]
-    if isinstance(n, int) and isinstance(m, int) and n != m:
+    if differ(n, m):
         raise ValueError(f"tokens are clustered by their keys: {n} queries need {n} keys, not {m}")
     if isinstance(n, int) and isinstance(length, int) and not 1 <= length <= (n + unit - 1) // unit:
         raise ValueError(f"clusters of {length * unit} tokens cannot be made of {n}")
@@ -179,14 +183,15 @@ def _setting(size: str, lsh: bool, causal: bool, fixed: Mapping[str, int]) -> Se
     """How a function with the argument `size` for the length of its clusters is called."""
     balanced = size == "blocks"
     directions = Tensor("h_kv,d_h,t", "input" if lsh else "parameter")
+    number = "ceiling(n/(2*c))" if lsh else "ceiling(n/c)"
     lengths = (f"{BLOCK} divides c", "c <= n") if balanced else (
-        "k is the size of the largest bucket",
+        f"k <= n, {'2*' if lsh else ''}{number}*k >= n: k is the size of the largest bucket",
         "algorithmic FLOPs are the most that n tokens can ask for: all their buckets are of the largest size",
     )  # fmt: skip
     return Setting(
         {"directions": directions, size: Size(size), "lsh": lsh, "causal": causal},
         m="n", symbols=("n", size, "t"), fixed=fixed,
-        substitutions=(("r", "h/h_kv"), ("t", "ceiling(n/(2*c))" if lsh else "ceiling(n/c)"),
+        substitutions=(("r", "h/h_kv"), ("t", number),
                        (size, f"c/{BLOCK}" if balanced else "k")),
         assumptions=("h_kv divides h", "m = n", *lengths,
                      "n/c buckets, of half as many directions" if lsh else "n/c buckets, one per centroid"),

@@ -1,4 +1,7 @@
-"""The feed-forward network: two linear layers around an activation, or three with a gate (SwiGLU, Shazeer 2020)."""
+"""The feed-forward network: two linear layers around an activation, or three with a gate (SwiGLU, Shazeer 2020).
+
+`fused` computes activation and gate in one Triton kernel (`kernels/ffn`), so that neither is stored by itself.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +18,7 @@ from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques.layers import residual
 from tfcost.techniques.variants import SURROUNDINGS, norm_weights
+from tfcost_kernels.ffn import gated_activation
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "gelu": F.gelu, "swiglu": F.silu}
 
@@ -36,6 +40,18 @@ def feed_forward(
         return F.linear(hidden, w_2, b_2)
 
 
+def fused_feed_forward(x: Tensor, w_1: Tensor, w_2: Tensor, w_gate: Tensor) -> Tensor:
+    """`feed_forward` with SwiGLU and no biases, activation and gate in one kernel. Shapes as there."""
+    with step("first layer"):
+        hidden = F.linear(x, w_1)
+    with step("gate"):
+        gate = F.linear(x, w_gate)
+    with step("gated activation kernel"):
+        hidden = gated_activation(hidden, gate)
+    with step("second layer"):
+        return F.linear(hidden, w_2)
+
+
 def _weights(activation: str, bias: bool) -> dict[str, Shape]:
     gated = activation == "swiglu"
     shapes = {"w_1": "f,d", "w_2": "d,f", **({"w_gate": "f,d"} if gated else {})}
@@ -50,11 +66,17 @@ def _variants() -> Iterator[Variant]:
         run = partial(feed_forward, activation=activation)
         for bias in (False, True):
             arguments = {"x": Shape("b,n,d"), **_weights(activation, bias)}
-            yield Variant("layer", {"activation": activation, "bias": bias}, Subject(run, arguments, sizes))
+            options = {"activation": activation, "bias": bias, "fused": False}
+            yield Variant("layer", options, Subject(run, arguments, sizes))
         for norm, bias in (*SURROUNDINGS, ("none", True)):
             arguments = {"x": Shape("b,n,d"), **_weights(activation, bias), **norm_weights(norm)}
-            options = {"activation": activation, "norm": norm, "bias": bias}
+            options = {"activation": activation, "norm": norm, "bias": bias, "fused": False}
             yield Variant("block", options, Subject(_block(activation, norm), arguments, sizes), part="ffn")
+    yield Variant(
+        "layer", {"activation": "swiglu", "bias": False, "fused": True},
+        Subject(fused_feed_forward, {"x": Shape("b,n,d"), **_weights("swiglu", bias=False)}, sizes),
+        dtypes=("bfloat16", "float16"),
+    )  # fmt: skip
 
 
 def _block(activation: str, norm: str) -> Callable[..., Tensor]:
@@ -73,6 +95,7 @@ TECHNIQUE = Technique(
     options={
         "activation": Option(tuple(ACTIVATIONS), "relu", "the nonlinearity; swiglu adds a gate"),
         "bias": Option((False, True), False, "linear layers with biases"),
+        "fused": Option((False, True), False, "swiglu's activation and gate in one Triton kernel"),
     },
     claims=(
         Claim("1.2.2", "time", Formula("n*d**2"), "first linear layer: O(4nd²) = O(nd²)", step="first layer"),

@@ -101,11 +101,11 @@ def _variants() -> Iterator[Variant]:
             assumptions = ["h_kv divides h"]
             if cache != "none":
                 assumptions.append(f"{SPLITS} programs per key/value head")
-            if cache == "window":
-                assumptions.append("m > w: the cache holds the last w+1 tokens")
-            for pass_, repeat in (("decode", None), ("generation", Repeat("m", first="p+1", count="t"))):
+            for pass_, repeat, full in (("decode", None, "m > w"),
+                                        ("generation", Repeat("m", first="p+1", count="t"), "p >= w")):  # fmt: skip
+                filled = [f"{full}: the cache holds the last w+1 tokens"] if cache == "window" else []
                 yield Variant(
-                    scope, {"cache": cache}, subject, (("r", "h/h_kv"),), tuple(assumptions), reference,
+                    scope, {"cache": cache}, subject, (("r", "h/h_kv"),), (*assumptions, *filled), reference,
                     Mask(masks.causal, queries="m") if cache == "none" else None, dtypes=("bfloat16", "float16"),
                     backward=False, forward=pass_, repeat=repeat,
                 )  # fmt: skip

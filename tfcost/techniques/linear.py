@@ -20,7 +20,9 @@ from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques.flash import HEAD_WIDTHS
 from tfcost.techniques.variants import HEADS, Setting, attention_variants
+from tfcost_kernels.common.shapes import check_attention_shapes
 from tfcost_kernels.linear import causal_linear_attention, linear_attention, linear_decode_step
+from tfcost_kernels.linear.tiles import CHUNK
 
 FEATURE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -30,15 +32,17 @@ FEATURE_MAPS: dict[str, Callable[[Tensor], Tensor]] = {
 # Keeps the normaliser away from zero: a ReLU may switch every key off.
 EPSILON = 1e-6
 _DEFAULT_MAP = "elu+1"
-# The kernels' chunk: a power of two that fits the registers.
-CHUNK = 64
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, feature_map: str = _DEFAULT_MAP) -> Tensor:
-    """φ(Q)(φ(K)ᵀV) / φ(Q)Σφ(K). q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h]; returns [b, h, n, d_h]."""
+    """φ(Q)(φ(K)ᵀV) / φ(Q)Σφ(K). q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h]; returns [b, h, n, d_h].
+
+    Raises ValueError for shapes that do not fit together, or another feature map.
+    """
+    check_attention_shapes(q, k, v)
     b, h, n, d_h = q.shape
     h_kv = k.shape[1]
-    phi = FEATURE_MAPS[feature_map]
+    phi = _feature_map(feature_map)
     with step("feature map"):
         q, k = phi(q), phi(k)
     q = q.reshape(b, h_kv, (h // h_kv) * n, d_h)
@@ -53,9 +57,12 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, c: int = 64, feature_map: 
     """The same where query i sees keys j <= i + m - n only, in chunks of `c` queries.
 
     q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h] with m >= n; returns [b, h, n, d_h]. An n that c does not divide is
-    filled up with zeros.
+    filled up with zeros. Raises ValueError for shapes that do not fit together, a c below 1, another feature map.
     """
+    check_attention_shapes(q, k, v)
     n = q.shape[2]
+    if c < 1:
+        raise ValueError(f"a chunk has at least 1 query, got c = {c}")
     if k.shape[2] < n:
         raise ValueError(f"causal linear attention needs m >= n keys, got n = {n}, m = {k.shape[2]}")
     chunks = -(-n // c)
@@ -68,7 +75,7 @@ def chunked_attention(
     """`causal_attention` with its chunks given: n = chunks·c - padding."""
     b, h, n, d_h = q.shape
     h_kv, earlier = k.shape[1], k.shape[2] - n
-    phi = FEATURE_MAPS[feature_map]
+    phi = _feature_map(feature_map)
     with step("feature map"):
         q, k = phi(q), phi(k)
     first_state, first_keys = _state(k[:, :, :earlier], v[:, :, :earlier])
@@ -104,8 +111,8 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, feature_map: str = _DEFAULT
         return o
 
 
-def fused_causal_attention(q: Tensor, k: Tensor, v: Tensor, c: int = 64, feature_map: str = _DEFAULT_MAP) -> Tensor:
-    """`causal_attention` by the Triton kernels."""
+def fused_causal_attention(q: Tensor, k: Tensor, v: Tensor, c: int = CHUNK, feature_map: str = _DEFAULT_MAP) -> Tensor:
+    """`causal_attention` by the Triton kernels, in their own chunk unless told otherwise."""
     with step("attention kernel"):
         o: Tensor = causal_linear_attention(q, k, v, c, feature_map=feature_map)
         return o
@@ -120,6 +127,12 @@ def decode_step(
     with step("attention kernel"):
         o: Tensor = linear_decode_step(q, k, v, state, keys, feature_map=feature_map)
         return o
+
+
+def _feature_map(name: str) -> Callable[[Tensor], Tensor]:
+    if name not in FEATURE_MAPS:
+        raise ValueError(f"feature map {name!r} is not one of {tuple(FEATURE_MAPS)}")
+    return FEATURE_MAPS[name]
 
 
 def _state(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,8 +176,8 @@ def _causal(name: str, grouped: bool, padded: bool, earlier: bool, scopes: tuple
         ),
         assumptions=(
             "c does not divide n: the last chunk is filled up" if padded else "c divides n",
-            "n > c: with a single chunk torch skips copies, and less memory is alive in the backward pass",
-            "m > n: keys before the first query, b*h_kv > 1" if earlier else "m = n",
+            "n > c, else torch skips copies, and less memory is alive in the backward pass",
+            "m > n, b*h_kv > 1: keys before the first query" if earlier else "m = n",
             "h_kv divides h, h_kv < h" if grouped else "h_kv = h",
         ),
     )

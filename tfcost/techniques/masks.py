@@ -79,9 +79,9 @@ def divides(divisor: Any, difference: Any) -> Any:
     return sp.Eq(remainder, 0) if isinstance(remainder, sp.Basic) else remainder == 0
 
 
-def hidden(predicate: Predicate, n: int, m: int, **sizes: int) -> Tensor:
+def hidden(predicate: Predicate, n: int, m: int, device: torch.device | None = None, **sizes: int) -> Tensor:
     """[n, m], true where the predicate does not allow the pair."""
-    queries = torch.arange(n).unsqueeze(1)
-    keys = torch.arange(m).unsqueeze(0)
+    queries = torch.arange(n, device=device).unsqueeze(1)
+    keys = torch.arange(m, device=device).unsqueeze(0)
     allowed: Tensor = predicate(queries, keys, n, m, **sizes)
     return ~allowed

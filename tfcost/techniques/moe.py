@@ -21,6 +21,7 @@ from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost_kernels.ffn import gated_activation
 from tfcost_kernels.moe.experts import Settings, experts
+from tfcost_kernels.moe.layer import check_experts
 from tfcost_kernels.moe.routing import Plan, plan, route
 from tfcost_kernels.moe.tiles import Tiles, tiles_for
 
@@ -35,9 +36,11 @@ def dropless(
 ) -> Tensor:  # fmt: skip
     """Every token through its k experts. x: [b, n, d]; w_router: [E, d]; w_gate, w_up: [E, f, d]; w_down: [E, d, f].
 
-    `w_shared` are gate [f, d], up [f, d] and down [d, f] of one more expert, which every token goes to.
+    `w_shared` are gate [f, d], up [f, d] and down [d, f] of one more expert, which every token goes to. Raises
+    ValueError for shapes, dtypes or devices that do not fit together, and for a k below 1 or above E.
     """
-    tokens = x.view(-1, x.shape[2])
+    tokens = x.contiguous().view(-1, x.shape[2])
+    check_experts(tokens, w_router, w_gate, w_up, w_down, k)
     with step("router"):
         scale, chosen = route(tokens, w_router, k)
     with step("order"):
@@ -63,8 +66,14 @@ def with_capacity(
     x: Tensor, w_router: Tensor, w_gate: Tensor, w_up: Tensor, w_down: Tensor, k: int, c: int,
     w_shared: tuple[Tensor, Tensor, Tensor] | None = None,
 ) -> Tensor:  # fmt: skip
-    """As `dropless`, with c rows for each expert, [E, c, d]: what does not fit is dropped, what is left over is 0."""
-    tokens = x.view(-1, x.shape[2])
+    """As `dropless`, with c rows for each expert, [E, c, d]: what does not fit is dropped, what is left over is 0.
+
+    Raises ValueError for a c below 1, too.
+    """
+    tokens = x.contiguous().view(-1, x.shape[2])
+    check_experts(tokens, w_router, w_gate, w_up, w_down, k)
+    if isinstance(c, int) and c < 1:
+        raise ValueError(f"an expert must take at least 1 token, got c = {c}")
     with step("router"):
         scale, chosen = route(tokens, w_router, k)
     with step("order"):
@@ -161,9 +170,10 @@ def routing_facts(tiles: Callable[[int], str]) -> tuple[tuple[str, str], ...]:
     )
 
 
+_CHOICE = "k <= E"
 _ROUTINGS = {
-    "balanced": (even_tiles, "every expert gets b*n*k/E tokens, a whole number"),
-    "worst": (most_tiles, f"the most tiles of {TILE_ROWS} rows that a routing can need; b*n*k >= E"),
+    "balanced": (even_tiles, "E divides b*n*k: every expert gets b*n*k/E tokens"),
+    "worst": (most_tiles, f"b*n*k >= E: the most tiles of {TILE_ROWS} rows that a routing can need"),
 }
 
 
@@ -173,11 +183,11 @@ def _variants() -> Iterator[Variant]:
         subject = _subject(dropless, shared)
         for routing, (tiles, assumption) in _ROUTINGS.items():
             yield Variant(
-                "layer", {"routing": routing, "shared": shared}, subject, (), (assumption,), ideal,
+                "layer", {"routing": routing, "shared": shared}, subject, (), (_CHOICE, assumption), ideal,
                 dtypes=("bfloat16", "float16"), declared=routing_facts(tiles),
             )  # fmt: skip
         capacity = _subject(with_capacity, shared, c=Size("c"))
-        assumptions = ("an expert takes c tokens; what more it is sent is dropped",)
+        assumptions = (_CHOICE, "an expert takes c tokens; what more it is sent is dropped")
         yield Variant(
             "layer", {"routing": "capacity", "shared": shared}, capacity, (), assumptions, ideal,
             dtypes=("bfloat16", "float16"),

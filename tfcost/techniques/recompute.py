@@ -40,7 +40,11 @@ def transformer_layer(
 
 
 def layer(x: TorchTensor, policy: str, core: Core, **rest: Any) -> TorchTensor:
-    """`transformer_layer` that keeps for its backward pass what `policy` (one of `POLICIES`) says. x: [b, n, d]."""
+    """`transformer_layer` that keeps for its backward pass what `policy` (one of `POLICIES`) says. x: [b, n, d]. Raises
+    ValueError for another policy.
+    """
+    if policy not in POLICIES:
+        raise ValueError(f"policy {policy!r} is not one of {POLICIES}")
     if policy == "layer":
         return _recomputed(partial(transformer_layer, core=core, **rest), x)
     if policy == "attention":
@@ -50,8 +54,10 @@ def layer(x: TorchTensor, policy: str, core: Core, **rest: Any) -> TorchTensor:
 
 def stack(x: TorchTensor, layers: Sequence[Weights], s: int, **rest: Any) -> TorchTensor:
     """Layers one after the other, their arguments in `layers`, kept in segments of `s` by their inputs alone; `rest` is
-    what all layers have in common. x: [b, n, d].
+    what all layers have in common. x: [b, n, d]. Raises ValueError for an s below 1.
     """
+    if s < 1:
+        raise ValueError(f"a segment has at least 1 layer, got s = {s}")
 
     def segment(x: TorchTensor, first: int) -> TorchTensor:
         for weights in layers[first : first + s]:

@@ -13,10 +13,15 @@ from tfcost.formula import Formula
 from tfcost.steps import step
 from tfcost.techniques import masks
 from tfcost.techniques.variants import Setting, attention_variants
+from tfcost_kernels.common.shapes import check_attention_shapes
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool = False) -> Tensor:
-    """softmax(QKᵀ/√d_h)V. q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h]; returns [b, h, n, d_h]."""
+    """softmax(QKᵀ/√d_h)V. q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h]; returns [b, h, n, d_h].
+
+    Raises ValueError for shapes that do not fit together.
+    """
+    check_attention_shapes(q, k, v)
     b, h, n, d_h = q.shape
     _, h_kv, m, _ = k.shape
     group = h // h_kv
@@ -25,7 +30,8 @@ def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool = False) -> Tensor:
         scores = scores * d_h**-0.5
     if causal:
         with step("mask"):
-            scores = scores.view(b, h_kv, group, n, m).masked_fill(masks.hidden(masks.causal, n, m), float("-inf"))
+            scores = scores.view(b, h_kv, group, n, m)
+            scores = scores.masked_fill(masks.hidden(masks.causal, n, m, q.device), float("-inf"))
             scores = scores.view(b, h_kv, group * n, m)
     with step("softmax"):
         weights = torch.softmax(scores, dim=-1)

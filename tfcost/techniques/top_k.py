@@ -17,6 +17,7 @@ from tfcost.steps import step
 from tfcost.techniques import masks, standard
 from tfcost.techniques.flash import HEAD_WIDTHS
 from tfcost.techniques.variants import Setting, attention_variants
+from tfcost_kernels.common.shapes import check_attention_shapes
 from tfcost_kernels.gather import gather_attention
 
 # Rows per block: one tile of the kernels.
@@ -29,8 +30,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, blocks: int, causal: bool = False
     """Attention of each block of 64 queries to the `blocks` blocks of 64 keys that suit it best.
 
     q: [b, h, n, d_h]; k, v: [b, h_kv, m, d_h]; returns [b, h, n, d_h]. The query heads of one key/value head share
-    their blocks. Raises ValueError for no block, or more than there are.
+    their blocks. Raises ValueError for no block, more than there are, or shapes that do not fit together.
     """
+    check_attention_shapes(q, k, v)
     index = select_blocks(q, k, blocks, causal)
     with step("attention kernel"):
         o: Tensor = gather_attention(q, k, v, index, block=BLOCK, causal=causal)

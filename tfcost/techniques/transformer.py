@@ -24,7 +24,7 @@ def embed(
     with step("embedding"):
         x = F.embedding(tokens, table)
         if positions is not None:
-            x = x + F.embedding(torch.arange(tokens.shape[1]), positions)
+            x = x + F.embedding(torch.arange(tokens.shape[1], device=tokens.device), positions)
         if segments is not None:
             x = x + F.embedding(torch.zeros_like(tokens), segments)
     return layer_norm(x, scale, shift) if scale is not None else x

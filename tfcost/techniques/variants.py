@@ -80,8 +80,10 @@ def attention_variants(
 
     def variant(scope: str, make: Callable[..., Subject], *how: Any, **chosen: object) -> Variant:
         ideal = ideals.get(scope)
+        # Around the core, keys and queries come from the same tokens.
+        same = ("m = n",) if own_keys and scope != "core" and "m = n" not in setting.assumptions else ()
         return Variant(
-            scope, {**options, **chosen}, make(attention, setting, *how), meanings, setting.assumptions,
+            scope, {**options, **chosen}, make(attention, setting, *how), meanings, (*setting.assumptions, *same),
             ideal, mask(scope), part="attention" if scope == "block" else "", dtypes=dtypes,
         )  # fmt: skip
 

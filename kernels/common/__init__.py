@@ -1,0 +1,1 @@
+"""What several kernels and their launchers share: checks, layouts, tiles, autograd, and device functions."""

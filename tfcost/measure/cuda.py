@@ -1,0 +1,108 @@
+"""The GPU as the measuring process sees it: allocator, clock, profiler brackets. Everything here needs CUDA."""
+
+import torch
+
+from tfcost.measure.kernels import mark_kernel
+from tfcost.measure.memory import Account
+
+_BUSY_CYCLES = 3_000_000
+"""About a millisecond and a half."""
+
+
+class Cuda:
+    """The current CUDA device."""
+
+    name = "cuda"
+    out_of_memory: type[Exception] = torch.OutOfMemoryError
+
+    def describe(self) -> dict[str, object]:
+        """What the environment's record needs from torch."""
+        import triton
+
+        found = torch.cuda.get_device_properties(torch.cuda.current_device())
+        return {
+            "gpu": found.name, "cuda": torch.version.cuda or "", "torch": torch.__version__,
+            "triton": triton.__version__, "memory_bytes": found.total_memory, "l2_bytes": found.L2_cache_size,
+            "multiprocessors": found.multi_processor_count,
+        }  # fmt: skip
+
+    def synchronize(self) -> None:
+        """Waits for the GPU; errors of its kernels are raised here."""
+        torch.cuda.synchronize()
+
+    def release(self) -> None:
+        """Gives unused blocks back, so that the next case finds no holes."""
+        torch.cuda.empty_cache()
+
+    def allocator(self) -> "CudaAllocator":
+        """The caching allocator."""
+        return CudaAllocator()
+
+    def clock(self) -> "CudaClock":
+        """A clock that flushes L2."""
+        return CudaClock()
+
+    def mark(self, place: int) -> None:
+        """Shows the profiler that case number `place` begins: a kernel with a name and that many programs."""
+        self.profile(True)
+        mark_kernel[(place + 1,)](torch.empty(1, dtype=torch.int32, device="cuda"))
+        self.profile(False)
+
+    def profile(self, on: bool) -> None:
+        """The profiler counts kernels between `True` and `False`."""
+        torch.cuda.synchronize()
+        if on:
+            torch.cuda.profiler.start()  # type: ignore[no-untyped-call]
+        else:
+            torch.cuda.profiler.stop()  # type: ignore[no-untyped-call]
+
+
+class CudaAllocator:
+    """torch's caching allocator: blocks given out, rounded up, and the bytes that were asked for."""
+
+    def current(self) -> Account:
+        """What is alive now."""
+        return self._account("current")
+
+    def reset_peak(self) -> None:
+        """Begins a new maximum."""
+        torch.cuda.reset_peak_memory_stats()
+
+    def peak(self) -> Account:
+        """The most since then."""
+        return self._account("peak")
+
+    def _account(self, kind: str) -> Account:
+        stats = torch.cuda.memory_stats()
+        names = ("allocated_bytes", "requested_bytes", "allocation")
+        return Account(*(int(stats.get(f"{name}.all.{kind}", 0)) for name in names))
+
+
+class CudaClock:
+    """CUDA events around the pass. Before it, a buffer of twice L2's size is written over, and the GPU is kept busy so
+    long that Python has launched the kernels by then: their time is measured, not that of launching them.
+    """
+
+    def __init__(self) -> None:
+        size = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
+        self._buffer = torch.empty(2 * size, dtype=torch.int8, device="cuda")
+        self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    def start(self) -> None:
+        """Flushes L2, then starts."""
+        self._buffer.zero_()
+        torch.cuda._sleep(_BUSY_CYCLES)  # type: ignore[no-untyped-call]
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        self._pairs.append((first, last))
+        first.record()
+
+    def stop(self) -> None:
+        """Stops."""
+        self._pairs[-1][1].record()
+
+    def seconds(self) -> float:
+        """Milliseconds of the events, as seconds."""
+        torch.cuda.synchronize()
+        total: float = sum(first.elapsed_time(last) for first, last in self._pairs) / 1e3
+        self._pairs.clear()
+        return total

@@ -1,0 +1,163 @@
+"""Figures: measured points over derived curves, log-log, and the roofline. Each is written as PNG and as SVG.
+
+Needs matplotlib (the `plot` extra), which is imported when a figure is drawn. Series differ in marker and line style,
+so that a figure reads without colour.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfcost.check.cells import TIME
+from tfcost.check.curves import PLOTTED, Series, series
+from tfcost.check.figures import Figure, figures
+from tfcost.check.roofline import Roofline, rooflines
+from tfcost.check.sweeps import Point
+from tfcost.errors import UserError
+from tfcost.symbols import SYMBOLS
+
+_TITLES = {"matmul_flops": "matmul FLOPs", "issued_bytes": "issued bytes (SM to L2)", "peak_bytes": "peak memory",
+           TIME: "time"}  # fmt: skip
+_UNITS = {"matmul_flops": "FLOP", "issued_bytes": "B", "peak_bytes": "B", TIME: "s"}
+_COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
+_MARKERS = "osD^vPX*"
+_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (9, 3)))
+_STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "tfcost",
+    "svg.fonttype": "path",
+}
+
+
+def write_plots(points: Sequence[Point], folder: Path) -> list[Path]:
+    """Draws every figure that `points` give into `folder` and returns the files' paths.
+
+    UserError without matplotlib, if `folder` cannot be written, and if there is nothing to draw.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise UserError("plots need matplotlib: pip install 'transformer-cost[plot]'") from error
+    mpl.use("agg")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(_STYLE):
+            written = [*_draw_figures(points, folder), *_draw_rooflines(points, folder)]
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}") from error
+    if not written:
+        raise UserError("nothing to draw: no sweep has three sizes")
+    return written
+
+
+def _draw_figures(points: Sequence[Point], folder: Path) -> Iterator[Path]:
+    import matplotlib.pyplot as plt
+
+    for figure in figures(points):
+        drawn, axes = plt.subplots(2, 2, figsize=(8.5, 6.6), layout="constrained")
+        for axis, quantity in zip(axes.flat, PLOTTED, strict=True):
+            _panel(axis, figure, [series(sweep, quantity) for sweep in figure.sweeps], quantity)
+        handles, labels = _legend(figure)
+        drawn.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, handlelength=4.5)
+        drawn.suptitle(figure.title, fontsize=10)
+        yield from _save(drawn, folder / figure.name)
+
+
+def _panel(axis: Any, figure: Figure, found: Sequence[Series], quantity: str) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    for place, one in enumerate(found):
+        style = _style(place)
+        if one.derived:
+            axis.plot(*zip(*one.derived, strict=True), color=style["color"], linestyle=style["linestyle"], linewidth=1)
+        if one.measured:
+            axis.plot(*zip(*one.measured, strict=True), color=style["color"], marker=style["marker"], linestyle="",
+                      markersize=5, markerfacecolor="none", markeredgewidth=1.1)  # fmt: skip
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.xaxis.set_major_formatter(lambda value, _: _count(value))
+    axis.yaxis.set_major_formatter(EngFormatter(_UNITS[quantity]))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axis.get_ylim()
+    if high < 100 * low:
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_title(_TITLES[quantity], fontsize=9)
+    axis.set_xlabel(f"{figure.symbol}, {SYMBOLS[figure.symbol].meaning.partition(',')[0].partition(' (')[0]}")
+    if not any(one.measured or one.derived for one in found):
+        axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color="#777777")
+
+
+def _legend(figure: Figure) -> tuple[list[Any], list[str]]:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], markersize=5, markerfacecolor="none", markeredgewidth=1.1, linewidth=1, **_style(place))
+        for place in range(len(figure.labels))
+    ]
+    return handles, list(figure.labels)
+
+
+def _style(place: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[place % len(_COLOURS)],
+        "marker": _MARKERS[place % len(_MARKERS)],
+        "linestyle": _LINES[place % len(_LINES)],
+    }
+
+
+def _draw_rooflines(points: Sequence[Point], folder: Path) -> Iterator[Path]:
+    """A dot is a number that the legend explains: two dozen cases are more than there are signs."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import EngFormatter, NullFormatter
+
+    for one in rooflines(points):
+        drawn, axis = plt.subplots(figsize=(8, 5.4), layout="constrained")
+        _ceilings(axis, one)
+        for place, dot in enumerate(one.dots, start=1):
+            axis.plot(dot.intensity, dot.speed, linestyle="", markersize=5 + 3 * len(str(place)), markeredgewidth=0.3,
+                      color=_COLOURS[place % len(_COLOURS)], marker=f"${place}$", label=dot.label)  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_ylim(top=2 * one.peak)
+        axis.set_xlim(left=one.range[0] / 4)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.yaxis.set_major_formatter(EngFormatter("FLOP/s"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlabel("matmul FLOPs per byte of device-memory traffic, measured")
+        axis.set_ylabel("matmul FLOPs per second, measured")
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+        drawn.suptitle(one.title, fontsize=10)
+        yield from _save(drawn, folder / one.name)
+
+
+def _ceilings(axis: Any, one: Roofline) -> None:
+    low, high = one.range
+    corner = one.peak / one.bandwidth
+    axis.plot([low, corner, high], [low * one.bandwidth, one.peak, one.peak], color="#444444", linewidth=1.2)
+    ends = ((low, low * one.bandwidth, f"{one.bandwidth / 1e12:.2f} TB/s  ", "right", 0),
+            (high, one.peak, f"{one.peak / 1e12:.0f} TFLOP/s", "right", 5))  # fmt: skip
+    for x, y, text, side, up in ends:
+        axis.annotate(text, (x, y), textcoords="offset points", xytext=(0, up), ha=side, fontsize=8)
+
+
+def _save(drawn: Any, path: Path) -> Iterator[Path]:
+    import matplotlib.pyplot as plt
+
+    drawn.canvas.draw()
+    drawn.set_layout_engine("none")  # placed once, for both files
+    for ending, options in ((".png", {"dpi": 150}), (".svg", {"metadata": {"Date": None}})):
+        file = path.with_name(path.name + ending)
+        drawn.savefig(file, **options)
+        yield file
+    plt.close(drawn)
+
+
+def _count(value: float) -> str:
+    """A size on an axis: 512, 4k, 128k."""
+    return f"{value / 1024:.0f}k" if value >= 1024 else f"{value:.0f}"

@@ -1,0 +1,203 @@
+"""Derived against measured: cells in, the page, the document (`verify.schema.json`) and the flat records out."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import tfcost
+from tfcost.check.cells import TIME, Cell, Unmatched
+from tfcost.check.rules import RULES
+from tfcost.check.summary import Summary, exceeded, exceptions, summarize, totals
+from tfcost.check.verify import Verified
+from tfcost.evidence.record import Case
+from tfcost.quantities import QUANTITIES
+from tfcost.report.document import SCHEMA_VERSION
+from tfcost.report.page import Amount, Code, Page, Report, Table
+from tfcost.report.units import human
+from tfcost.report.words import sizes_line
+
+_SUMMARY_COLUMNS = ("technique", "quantity", "cells", "equal", "within", "typical", "worst", "where")
+_CELL_COLUMNS = ("technique", "pass", "quantity", "derived", "measured", "difference", "rule", "case")
+_RULE_COLUMNS = ("quantity", "rule", "cells", "within", "why")
+_SHOWN = 20
+
+Detail = Literal["totals", "techniques", "cells"]
+
+
+def verify_report(verified: Verified, detail: Detail = "techniques") -> Report:
+    """The report: totals by quantity alone, or also by technique, or also every cell. Cells that exceed their
+    tolerance come first, at most 20 of them.
+    """
+    return Report(
+        page=lambda: _page(verified, detail),
+        document=lambda: _document(verified),
+        records=lambda: [_flat(cell) for cell in verified.cells],
+    )
+
+
+def _page(verified: Verified, detail: Detail) -> Page:
+    failed = exceeded(verified.cells)
+    tables = []
+    if failed:
+        tables.append(_cell_table(f"Outside their tolerance: {len(failed)} cells", failed[:_SHOWN]))
+    tables.append(_summary_table("By quantity", totals(verified.cells)))
+    if detail != "totals":
+        tables += [_summary_table("By technique", summarize(verified.cells)), _rule_table(verified.cells)]
+    if detail == "cells":
+        tables.append(_cell_table("Every cell", verified.cells))
+    if verified.unmatched and detail != "totals":
+        tables.append(_unmatched_table(verified.unmatched))
+    return Page(
+        "Derived against measured",
+        tuple(line for file in verified.files for line in file.machines),
+        tuple(tables),
+        tuple(_notes(verified, failed)),
+    )
+
+
+def _notes(verified: Verified, failed: Sequence[Cell]) -> Iterable[str]:
+    gated = sum(cell.within is not None for cell in verified.cells)
+    yield f"{len(verified.cells)} cells, {gated} of them with a tolerance, {gated - len(failed)} within it"
+    yield (
+        "equal: to the last digit; within: of the cells that have a tolerance; typical: the median of the differences' "
+        "sizes; worst: measured less derived"
+    )
+    for technique, count in verified.stale.items():
+        yield f"{technique}: {count} measurements are of other code than its formulas; measure it again"
+
+
+def _summary_table(title: str, summaries: Sequence[Summary]) -> Table:
+    rows = tuple(
+        (
+            Code(one.technique),
+            _label(one.quantity),
+            str(one.cells),
+            str(one.equal),
+            f"{one.within} of {one.gated}" if one.gated else "not gated",
+            _percent(one.typical),
+            _percent(one.worst.relative, signed=True),
+            "" if one.worst.difference == 0 else case_text(one.worst.case, technique=one.technique == "all"),
+        )
+        for one in summaries
+    )
+    return Table(title, _SUMMARY_COLUMNS, rows)
+
+
+def _cell_table(title: str, cells: Sequence[Cell]) -> Table:
+    rows = tuple(
+        (
+            Code(cell.case.technique),
+            cell.case.pass_,
+            _label(cell.quantity),
+            Amount(cell.derived, _unit(cell.quantity)),
+            Amount(cell.measured, _unit(cell.quantity)),
+            _percent(cell.relative, signed=True),
+            f"{cell.rule}{_allowance(cell)}",
+            case_text(cell.case, technique=False),
+        )
+        for cell in cells
+    )
+    return Table(title, _CELL_COLUMNS, rows)
+
+
+def _allowance(cell: Cell) -> str:
+    return f" (± {human(cell.allowed, _unit(cell.quantity))})" if cell.allowed else ""
+
+
+def _rule_table(cells: Sequence[Cell]) -> Table:
+    reasons = {(quantity, rule.name): rule.reason for rule in RULES for quantity in rule.quantities}
+    rows = []
+    for (quantity, rule), found in exceptions(cells).items():
+        gated = [cell for cell in found if cell.within is not None]
+        within = f"{sum(cell.within is True for cell in gated)} of {len(gated)}" if gated else "not gated"
+        rows.append((_label(quantity), rule, str(len(found)), within, reasons[quantity, rule]))
+    return Table("Rules", _RULE_COLUMNS, tuple(rows))
+
+
+def _unmatched_table(unmatched: Sequence[Unmatched]) -> Table:
+    rows = tuple((Code(one.case.technique), one.outcome, case_text(one.case, technique=False), one.reason)
+                 for one in unmatched)  # fmt: skip
+    return Table("Cases without a cell", ("technique", "outcome", "case", "reason"), rows)
+
+
+def case_text(case: Case, technique: bool = True) -> str:
+    """A case in one line: "layer backward causal: true, n=513, h=12, bfloat16"."""
+    options = [f"{name}: {str(value).lower()}" for name, value in sorted(case.variant.items())]
+    words = " ".join(([case.technique] if technique else []) + [case.scope, case.pass_])
+    return ", ".join([words, *options, sizes_line(case.sizes), case.dtype])
+
+
+def _label(quantity: str) -> str:
+    return "time" if quantity == TIME else QUANTITIES[quantity].label
+
+
+def _unit(quantity: str) -> str:
+    return "s" if quantity == TIME else QUANTITIES[quantity].unit
+
+
+def _percent(share: float, signed: bool = False) -> str:
+    if share == 0:
+        return "0"
+    return f"{100 * share:+.3g} %" if signed else f"{100 * share:.3g} %"
+
+
+def _document(verified: Verified) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": "verify",
+        "tfcost_version": tfcost.__version__,
+        "evidence": [
+            {"file": file.path.name, "gpu": one.gpu, "driver": one.driver, "cuda": one.cuda, "torch": one.torch,
+             "triton": one.triton, "date": one.date}
+            for file in verified.files for one in file.evidence.environments
+        ],
+        "cells": [_cell(cell) for cell in verified.cells],
+        "totals": [_summary(one) for one in totals(verified.cells)],
+        "summary": [_summary(one) for one in summarize(verified.cells)],
+        "rules": [{"name": name, "quantities": [q for rule in RULES if rule.name == name for q in rule.quantities],
+                   "reasons": list(dict.fromkeys(rule.reason for rule in RULES if rule.name == name))}
+                  for name in dict.fromkeys(rule.name for rule in RULES)],
+        "without_cells": [{**_case(one.case), "outcome": one.outcome, "reason": one.reason}
+                          for one in verified.unmatched],
+        "stale": dict(verified.stale),
+    }  # fmt: skip
+
+
+def _case(case: Case) -> dict[str, Any]:
+    return {"technique": case.technique, "scope": case.scope, "pass": case.pass_, "dtype": case.dtype,
+            "options": dict(case.variant), "symbols": dict(case.sizes)}  # fmt: skip
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        **_case(cell.case),
+        "quantity": cell.quantity,
+        "unit": _unit(cell.quantity),
+        "derived": cell.derived,
+        "measured": cell.measured,
+        "difference": cell.difference,
+        "within": cell.within,
+        "rule": cell.rule,
+        "allowed": cell.allowed,
+    }
+
+
+def _summary(one: Summary) -> dict[str, Any]:
+    return {
+        "technique": one.technique,
+        "quantity": one.quantity,
+        "cells": one.cells,
+        "equal": one.equal,
+        "gated": one.gated,
+        "within": one.within,
+        "typical_difference": one.typical,
+        "worst_difference": one.worst.relative,
+        "worst_case": case_text(one.worst.case),
+    }
+
+
+def _flat(cell: Cell) -> dict[str, Any]:
+    """The cell with texts where it has mappings."""
+    entry = _cell(cell)
+    for name in ("options", "symbols"):
+        entry[name] = " ".join(f"{key}={value}" for key, value in entry[name].items())
+    return entry
