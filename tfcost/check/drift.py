@@ -91,7 +91,7 @@ def _changed(
         message = f"{finding.place} changed{_times(ratio)}: {was} -> {now}"
     details = (
         *([f"then {shortened(old, sight)}", f"now  {shortened(new, sight)}"] if class_change else []),
-        *([f"x{ratio:.3g} at {sight.told_sizes(old, new)}"] if ratio else []),
+        *([f"x{ratio:.3g} at {sizes}"] if ratio and (sizes := sight.told_sizes(old, new)) else []),
         _UPDATE,
     )
     causes = causes_of_change(*_parts(target, quantity, locked, sight), sight)

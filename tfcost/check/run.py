@@ -102,40 +102,45 @@ def run_check(derived: Derived, checks: Collection[str] = CHECKS) -> CheckResult
     """Judges the derived targets by each of `checks`. UserError if the lock file cannot be read."""
     lock = read_lock(lock_path(derived.path)) if "drift" in checks else Lock()
     findings: list[Finding] = []
+    compared = dict.fromkeys(checks, 0)
     for target in derived.targets:
-        findings += _judged(derived, target, lock, checks)
+        findings += _judged(derived, target, lock, compared)
     if "drift" in checks:
         findings += _stale(derived, lock)
-    done = [target for target in derived.targets if target.sights]
-    compared = {
-        "contract": sum(len(target.config.contract) for target in done) if "contract" in checks else 0,
-        "drift": sum(len(line) == 3 for target in done for line in target.lines) if "drift" in checks else 0,
-    }
+    if not compared.get("accuracy") and len(compared) > 1:
+        # Nothing was measured of these targets, and nobody asked for that alone.
+        compared.pop("accuracy", None)
     return CheckResult(
         worst_first(findings), tuple(target.name for target in derived.targets), compared, str(derived.root),
         str(derived.path), notes=_notes(derived, lock, findings),
     )  # fmt: skip
 
 
-def _judged(derived: Derived, target: Target, lock: Lock, checks: Collection[str]) -> Sequence[Finding]:
-    """The findings about a target; one if it, or a line of its contract, is at fault itself."""
+def _judged(derived: Derived, target: Target, lock: Lock, compared: dict[str, int]) -> Sequence[Finding]:
+    """The findings about a target; one if it, or a line of its contract, is at fault itself. Adds to `compared` how
+    much each of the checks in it looked at.
+    """
     if target.outcome.error:
         return [fault(derived, target.name, target.outcome.error)]
     try:
-        return _judged_by(derived, target, lock, checks)
+        return _judged_by(derived, target, lock, compared)
     except UserError as error:
         return [fault(derived, target.name, str(error))]
 
 
-def _judged_by(derived: Derived, target: Target, lock: Lock, checks: Collection[str]) -> Sequence[Finding]:
+def _judged_by(derived: Derived, target: Target, lock: Lock, compared: dict[str, int]) -> Sequence[Finding]:
     findings: list[Finding] = []
-    if "contract" in checks:
+    tolerance = {**derived.config.tolerance, **target.config.tolerance}
+    if "contract" in compared:
         findings += judge(target.name, target.config.contract, target.sights)
-    if "drift" in checks:
-        tolerance = {**derived.config.tolerance, **target.config.tolerance}
+        compared["contract"] += len(target.config.contract)
+    if "drift" in compared:
         findings += drift(target.name, lock.of_target(target.name), target.sights, tolerance)
-    if "accuracy" in checks:
-        findings += accuracy(target.name, target.config, target.sights)
+        compared["drift"] += sum(len(sight.cost.quantities) for sight in target.sights)
+    if "accuracy" in compared and target.outcome.record is not None:
+        agreement = accuracy(target.name, target.config, target.outcome.record, tolerance)
+        findings += agreement.findings
+        compared["accuracy"] += agreement.cells
     return findings
 
 

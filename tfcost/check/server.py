@@ -149,7 +149,8 @@ def _derive(job: Job, stem: Path) -> None:
     technique, costs = derive.derive_job(job)
     record = TechniqueRecord(
         technique=stem.name, title=job.name, section="", implementation=technique.implementation, summary="",
-        options={}, defaults=technique.defaults, claims=(), provenance=Provenance(loaded_sources(Path(job.root))),
+        options=technique.options, defaults=technique.defaults, claims=(),
+        provenance=Provenance(loaded_sources(Path(job.root))),
         costs=tuple(replace(cost, technique=job.name) for cost in costs),
     )  # fmt: skip
     write_record(record, stem.parent)

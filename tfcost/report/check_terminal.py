@@ -6,14 +6,17 @@ from tfcost.check.finding import CHECKS, CheckResult, Finding
 from tfcost.report.check_places import split_location
 
 _FEW = 3
+_WHOLE = 10
 _COUNTED = {"contract": "line", "drift": "formula", "accuracy": "cell"}
 _PLURAL = {"line": "lines", "formula": "formulas", "cell": "cells"}
 _ASCII = str.maketrans({"Θ": "Theta", "·": "*", "²": "**2", "³": "**3", "…": "...", "⌈": "ceil(", "⌉": ")", "×": "x"})
 
 
 def terminal_text(result: CheckResult, verbose: bool = False, ascii_only: bool = False) -> str:
-    """The whole report; with `verbose`, every cause."""
-    lines = [line for finding in result.findings for line in _finding(result, finding, verbose)]
+    """The report: the worst findings with their main causes, of others the first line; with `verbose`, everything."""
+    whole = len(result.findings) if verbose else _WHOLE
+    lines = [line for finding in result.findings[:whole] for line in _finding(result, finding, verbose)]
+    lines += [f"{finding.level}: {finding.message}" for finding in result.findings[whole:]]
     lines += [f"note: {note}" for note in result.notes]
     lines += summary_lines(result)
     text = "\n".join(lines) + "\n"

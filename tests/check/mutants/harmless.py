@@ -14,7 +14,7 @@ class Harmless:
     new: str
 
 
-_FORWARD, _BACKWARD, _LAUNCH = (f"tfcost_kernels/flash/{name}.py" for name in ("forward", "backward", "attention"))
+_FORWARD, _LAUNCH = (f"tfcost_kernels/flash/{name}.py" for name in ("forward", "attention"))
 
 HARMLESS = (
     Harmless(
@@ -43,16 +43,18 @@ HARMLESS = (
         "dQ before dK and dV",
         "flash",
         _LAUNCH,
-        "        dk, dv = launch_dk_dv(q, k, v, do, lse, delta, ctx.causal, ctx.tiles.dk_dv)\n"
-        "        dq = launch_dq(q, k, v, do, lse, delta, ctx.causal, ctx.tiles.dq)\n",
-        "        dq = launch_dq(q, k, v, do, lse, delta, ctx.causal, ctx.tiles.dq)\n"
-        "        dk, dv = launch_dk_dv(q, k, v, do, lse, delta, ctx.causal, ctx.tiles.dk_dv)\n",
+        "    dk, dv = launch_dk_dv(q, k, v, do, lse, delta, causal, tiles.dk_dv)\n"
+        "    return launch_dq(q, k, v, do, lse, delta, causal, tiles.dq), dk, dv\n",
+        "    dq = launch_dq(q, k, v, do, lse, delta, causal, tiles.dq)\n"
+        "    return dq, *launch_dk_dv(q, k, v, do, lse, delta, causal, tiles.dk_dv)\n",
     ),
-    Harmless("ceiling by negation", "flash", _LAUNCH, "(size + tile - 1) // tile", "-(-size // tile)"),
+    Harmless(
+        "ceiling by negation", "flash", _LAUNCH, "(triton.cdiv(n, tile.rows), b * h)", "(-(-n // tile.rows), b * h)"
+    ),
     Harmless(
         "address in another order",
         "flash",
-        _FORWARD,
+        "tfcost_kernels/common/rows.py",
         "pointer + tl.cast(batch, tl.int64) * stride_batch + tl.cast(head, tl.int64) * stride_head",
         "pointer + tl.cast(head, tl.int64) * stride_head + tl.cast(batch, tl.int64) * stride_batch",
     ),
@@ -60,9 +62,11 @@ HARMLESS = (
     Harmless(
         "loads in another order",
         "flash",
-        _BACKWARD,
-        "            k = tl.load(k_tile)\n            v = tl.load(v_tile)\n",
-        "            v = tl.load(v_tile)\n            k = tl.load(k_tile)\n",
+        "tfcost_kernels/common/gradients.py",
+        "    do = load_rows(do_head, stride_don, first, n, D, BM)\n"
+        "    delta = tl.load(delta_head + row, mask=row < n, other=0.0)\n",
+        "    delta = tl.load(delta_head + row, mask=row < n, other=0.0)\n"
+        "    do = load_rows(do_head, stride_don, first, n, D, BM)\n",
     ),
     Harmless(
         "bound in another order", "flash-causal", _FORWARD, "first_row + BM + m - n, m)", "m - n + BM + first_row, m)"

@@ -26,7 +26,8 @@ def _one(name: str, subject: str, file: str, old: str, new: str, named: str) -> 
 _SCORES = "scores = q.reshape(b, h_kv, group * n, d_h) @ k.transpose(-2, -1)"
 _SOFTMAX = "weights = torch.softmax(scores, dim=-1)"
 _VALUES = "return (weights @ v).view(b, h, n, d_h)"
-_FORWARD, _BACKWARD, _LAUNCH = (f"tfcost_kernels/flash/{name}.py" for name in ("forward", "backward", "attention"))
+_FORWARD, _LAUNCH = (f"tfcost_kernels/flash/{name}.py" for name in ("forward", "attention"))
+_AUTOGRAD, _ROWS = (f"tfcost_kernels/common/{name}.py" for name in ("autograd", "rows"))
 
 STANDARD = (
     _one(
@@ -106,16 +107,16 @@ STANDARD = (
         "mask in float32",
         "causal",
         "attention.py",
-        'scores = scores.view(b, h_kv, group, n, m).masked_fill(masks.hidden(masks.causal, n, m), float("-inf"))',
-        "scores = scores.view(b, h_kv, group, n, m) + masks.hidden(masks.causal, n, m).to(q.dtype) * -1e9",
+        'scores = scores.masked_fill(masks.hidden(masks.causal, n, m, q.device), float("-inf"))',
+        "scores = scores + masks.hidden(masks.causal, n, m, q.device).to(q.dtype) * -1e9",
         "mask",
     ),
     _one(
         "mask for every head",
         "causal",
         "attention.py",
-        'masked_fill(masks.hidden(masks.causal, n, m), float("-inf"))',
-        'masked_fill(masks.hidden(masks.causal, n, m).expand(b, h_kv, group, n, m).clone(), float("-inf"))',
+        "masks.hidden(masks.causal, n, m, q.device)",
+        "masks.hidden(masks.causal, n, m, q.device).expand(b, h_kv, group, n, m).clone()",
         "mask",
     ),
 )
@@ -164,17 +165,17 @@ FLASH = (
         "wrong tile backward",
         "flash",
         "tfcost_kernels/flash/tiles.py",
-        "64: Tiles(Tile(128, 64, 8, 3), Tile(64, 64, 4, 3), Tile(128, 64, 8, 3))",
-        "64: Tiles(Tile(128, 64, 8, 3), Tile(64, 64, 4, 3), Tile(64, 64, 8, 3))",
+        "64: Tiles(Tile(128, 64, 8, 3), Tile(32, 64, 4, 3), Tile(128, 64, 8, 3))",
+        "64: Tiles(Tile(128, 64, 8, 3), Tile(32, 64, 4, 3), Tile(64, 64, 8, 3))",
         "dq_kernel",
     ),
     _one(
         "K read twice",
         "flash",
         _FORWARD,
-        "        key = first + column\n        k = tl.load",
-        "        key = first + column\n        again = tl.load(k_head + width[:, None] + column[None, :] * stride_kn)\n"
-        "        row_sum += tl.sum(again.to(tl.float32)) * 0.0\n        k = tl.load",
+        "        k = load_columns(k_head, stride_kn, first, m, D, BN, MASKED)\n",
+        "        k = load_columns(k_head, stride_kn, first, m, D, BN, MASKED)\n"
+        "        row_sum += tl.sum(load_rows(k_head, stride_kn, first, m, D, BN, MASKED).to(tl.float32)) * 0.0\n",
         "forward_kernel.tt.load",
     ),
     Mutant(
@@ -190,17 +191,17 @@ FLASH = (
     _one(
         "statistics kept in inference",
         "flash",
-        _LAUNCH,
-        "tiles.forward, save_lse=False)",
-        "tiles.forward, save_lse=True)",
+        _AUTOGRAD,
+        "return launches.forward(q, k, v, *indices, save_lse=False)[0]",
+        "return launches.forward(q, k, v, *indices, save_lse=True)[0]",
         "aten.empty",
     ),
     _one(
         "saved tensor leaked",
         "flash",
-        _LAUNCH,
-        "ctx.save_for_backward(q, k, v, o, lse)",
-        "ctx.save_for_backward(q.clone(), k, v, o, lse)",
+        _AUTOGRAD,
+        "ctx.save_for_backward(q, k, v, *indices, o, lse)",
+        "ctx.save_for_backward(q.clone(), k, v, *indices, o, lse)",
         "aten.clone",
     ),
     _one(
@@ -215,7 +216,7 @@ FLASH = (
         "delta without its kernel",
         "flash",
         _LAUNCH,
-        "delta = launch_delta(o, do, ctx.tiles.dq)",
+        "delta = launch_delta(o, do, tiles.dq.rows)",
         "delta = (o.float() * do.float()).sum(-1)",
         "aten.mul",
     ),
@@ -230,25 +231,25 @@ FLASH = (
     _one(
         "keys copied",
         "flash",
-        _LAUNCH,
-        "q, k, v = (_rows_contiguous(t) for t in (q, k, v))",
+        _AUTOGRAD,
+        "q, k, v = (rows_contiguous(t) for t in (q, k, v))",
         "q, k, v = (t.clone() for t in (q, k, v))",
         "aten.clone",
     ),
     _one(
         "store not masked",
         "flash",
-        _FORWARD,
-        "tl.store(o_tile, o.to(o_ptr.dtype.element_ty), mask=row[:, None] < n)",
-        "tl.store(o_tile, o.to(o_ptr.dtype.element_ty))",
-        "forward_kernel.tt.store",
+        _ROWS,
+        "tl.store(place, tile.to(head.dtype.element_ty), mask=(first + local)[:, None] < rows)",
+        "tl.store(place, tile.to(head.dtype.element_ty))",
+        "tt.store",
     ),
     _one(
         "scores computed again",
         "flash",
-        _BACKWARD,
-        'dp = tl.dot(do, v, input_precision="ieee")',
-        'dp = tl.dot(do, v, input_precision="ieee") + 0.0 * tl.dot(do, k, input_precision="ieee")',
+        "tfcost_kernels/common/gradients.py",
+        'dp = tl.dot(do, v, input_precision="ieee")\n',
+        'dp = tl.dot(do, v, input_precision="ieee") + 0.0 * tl.dot(do, k, input_precision="ieee")\n',
         "dq_kernel.tt.dot",
     ),
     _one(

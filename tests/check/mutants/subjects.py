@@ -97,12 +97,12 @@ SUBJECTS = {
         _STANDARD.replace("attention.py:attention", "entry.py:causal").replace(", backward", ""),
         {"attention.py": TECHNIQUES / "standard.py"}, _CAUSAL_ENTRY,
     ),
-    "flash": Subject(f"{_FLASH}passes: [forward, backward]", kernels=("flash",)),
-    "flash-causal": Subject(f"{_FLASH}args: {{causal: true}}", kernels=("flash",)),
+    "flash": Subject(f"{_FLASH}passes: [forward, backward]", kernels=("common", "flash")),
+    "flash-causal": Subject(f"{_FLASH}args: {{causal: true}}", kernels=("common", "flash")),
     "dispatch": Subject(_FLASH.replace("tfcost_kernels.flash:flash_attention", "entry.py:attend"), entry=_ATTEND_ENTRY),
     "window": Subject(
         _FLASH.replace("flash:flash", "window:window").replace("n, d_h", "n, w, d_h") + "args: {w: w, causal: true}",
-        kernels=("flash", "window"),
+        kernels=("common", "flash", "window"),
     ),
     "linear": Subject(
         _STANDARD.replace("attention.py", "linear.py"), {"linear.py": TECHNIQUES / "linear.py"}
@@ -145,7 +145,7 @@ shapes: {q: "b,h_kv*r,64*t,d_h", k: "b,h_kv,64*e,d_h", v: "b,h_kv,64*e,d_h"}
 args: {blocks: blocks}
 passes: [forward, backward]
 """,
-        {"top_k.py": TECHNIQUES / "top_k.py"}, kernels=("gather", "flash"),
+        {"top_k.py": TECHNIQUES / "top_k.py"}, kernels=("common", "gather", "flash"),
     ),
     "moe": Subject(
         """
@@ -156,7 +156,7 @@ shapes:
 args: {k: k, c: c}
 passes: [forward, backward]
 """,
-        {"moe.py": TECHNIQUES / "moe.py"}, kernels=("moe", "ffn"),
+        {"moe.py": TECHNIQUES / "moe.py"}, kernels=("common", "moe", "ffn"),
     ),
     "cache": Subject(
         f"""
