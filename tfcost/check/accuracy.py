@@ -14,6 +14,7 @@ from tfcost.check.config import TargetConfig
 from tfcost.check.finding import Finding
 from tfcost.check.summary import exceeded
 from tfcost.check.verify import load_evidence
+from tfcost.evidence.record import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,19 @@ class _AsDerived(Book):
 
 
 def accuracy(
-    target: str, config: TargetConfig, record: TechniqueRecord, tolerance: Mapping[str, Fraction]
-) -> Agreement:
-    """The evidence about the variant and passes of `target`; cases of other variants are not its own."""
+    target: str, config: TargetConfig, record: TechniqueRecord, tolerance: Mapping[str, Fraction],
+    measured: Sequence[Evidence] = (),
+) -> Agreement:  # fmt: skip
+    """The evidence about the variant and passes of `target`, recorded and `measured` now; cases of other variants are
+    not its own.
+    """
     if config.technique is None:
         return Agreement(0, ())
     costs = tuple(replace(cost, technique=config.technique) for cost in record.costs)
     book = _AsDerived(replace(record, technique=config.technique, costs=costs))
     cells: list[Cell] = []
-    for file in load_evidence(None, required=False):
-        cells += compare(file.evidence, book, [config.technique]).cells
+    for evidence in (*measured, *(file.evidence for file in load_evidence(None, required=False))):
+        cells += compare(evidence, book, [config.technique]).cells
     beyond = [cell for cell in exceeded(cells) if abs(cell.relative) > tolerance.get(cell.quantity, 0)]
     return Agreement(sum(cell.within is not None for cell in cells), tuple(_findings(target, beyond)))
 

@@ -20,6 +20,7 @@ from tfcost.check.lock import Line, Lock, read_lock
 from tfcost.check.sight import Sight
 from tfcost.config.yaml_file import YamlFile
 from tfcost.errors import UserError, nearest
+from tfcost.evidence.record import Evidence
 from tfcost.formula import Formula
 
 
@@ -98,13 +99,18 @@ def _target(name: str, config: TargetConfig, outcome: Outcome) -> Target:
     return Target(name, config, outcome, sights)
 
 
-def run_check(derived: Derived, checks: Collection[str] = CHECKS) -> CheckResult:
-    """Judges the derived targets by each of `checks`. UserError if the lock file cannot be read."""
+def run_check(
+    derived: Derived, checks: Collection[str] = CHECKS, measured: Sequence[Evidence] = (), more: Sequence[Finding] = ()
+) -> CheckResult:
+    """Judges the derived targets by each of `checks`, with what was `measured` now; `more` findings are added.
+
+    UserError if the lock file cannot be read.
+    """
     lock = read_lock(lock_path(derived.path)) if "drift" in checks else Lock()
-    findings: list[Finding] = []
+    findings: list[Finding] = list(more)
     compared = dict.fromkeys(checks, 0)
     for target in derived.targets:
-        findings += _judged(derived, target, lock, compared)
+        findings += _judged(derived, target, lock, compared, measured)
     if "drift" in checks:
         findings += _stale(derived, lock)
     if not compared.get("accuracy") and len(compared) > 1:
@@ -116,19 +122,23 @@ def run_check(derived: Derived, checks: Collection[str] = CHECKS) -> CheckResult
     )  # fmt: skip
 
 
-def _judged(derived: Derived, target: Target, lock: Lock, compared: dict[str, int]) -> Sequence[Finding]:
+def _judged(
+    derived: Derived, target: Target, lock: Lock, compared: dict[str, int], measured: Sequence[Evidence]
+) -> Sequence[Finding]:
     """The findings about a target; one if it, or a line of its contract, is at fault itself. Adds to `compared` how
     much each of the checks in it looked at.
     """
     if target.outcome.error:
         return [fault(derived, target.name, target.outcome.error)]
     try:
-        return _judged_by(derived, target, lock, compared)
+        return _judged_by(derived, target, lock, compared, measured)
     except UserError as error:
         return [fault(derived, target.name, str(error))]
 
 
-def _judged_by(derived: Derived, target: Target, lock: Lock, compared: dict[str, int]) -> Sequence[Finding]:
+def _judged_by(
+    derived: Derived, target: Target, lock: Lock, compared: dict[str, int], measured: Sequence[Evidence]
+) -> Sequence[Finding]:
     findings: list[Finding] = []
     tolerance = {**derived.config.tolerance, **target.config.tolerance}
     if "contract" in compared:
@@ -138,7 +148,7 @@ def _judged_by(derived: Derived, target: Target, lock: Lock, compared: dict[str,
         findings += drift(target.name, lock.of_target(target.name), target.sights, tolerance)
         compared["drift"] += sum(len(sight.cost.quantities) for sight in target.sights)
     if "accuracy" in compared and target.outcome.record is not None:
-        agreement = accuracy(target.name, target.config, target.outcome.record, tolerance)
+        agreement = accuracy(target.name, target.config, target.outcome.record, tolerance, measured)
         findings += agreement.findings
         compared["accuracy"] += agreement.cells
     return findings
