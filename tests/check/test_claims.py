@@ -90,6 +90,25 @@ def test_experts_cost_more_with_k_whatever_is_stated() -> None:
     assert time.holds is False
 
 
+def test_a_window_is_judged_by_the_term_that_rules() -> None:
+    """Tiles bend the slope in w far below 1, in the formula and in what it counts alike."""
+
+    def window(w: int, flops: int | None = None) -> Measurement:
+        sizes = {"n": 2**20, "w": w}
+        rows, keys = 2**14, w // 64 + 1  # tiles of 64 queries; those of 64 keys that most of them see
+        one = case("sliding-window", variant={"causal": True, "overlapping": True}, **sizes)
+        counted = 12 * rows * keys * 4 * 64 * 64 * 64 if flops is None else flops
+        return measurement(one, counters=counters(bf16_flops=counted), kernels=(OURS,))
+
+    time = claims("sliding-window", window(128), window(512))["time O(nwd)"]
+    (slope,) = time.slopes
+    assert slope.measured == pytest.approx(slope.derived, abs=1e-3)
+    assert slope.measured < 0.8
+    assert (slope.power, slope.as_claimed) == (1, True)
+    (other,) = claims("sliding-window", window(128, 1000), window(512, 1000))["time O(nwd)"].slopes
+    assert (other.measured, other.as_claimed) == (0, False)
+
+
 def test_a_step_of_decoding_grows_with_the_cache() -> None:
     def step(m: int) -> Measurement:
         one = case("kv-cache", "decode", variant={"cache": "full"}, m=m, h_kv=12)

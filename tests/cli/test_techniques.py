@@ -40,5 +40,5 @@ def test_claims_show_what_was_measured_beside_what_is_derived(
         "dense": None, "tiled": True, "flat": None
     }  # fmt: skip
     rows = run("techniques", "--claims", "--format", "md").stdout
-    assert "as stated: FLOPs in n: slope 2.00, derived 2.00, stated 1 to 2" in rows
+    assert "as stated: FLOPs in n: slope 2.00 (derived 2.00), power 2 (stated 1 to 2)" in rows
     assert rows.count("not measured") == 2

@@ -12,7 +12,7 @@ pytest.importorskip("numpy", reason="Triton's interpreter needs numpy")
 
 from kernels.interpreter_run import assert_close, run_driver  # noqa: E402
 from kernels.symbolic_launch import assert_nothing_specialised, build, launches, symbol_env, symbols  # noqa: E402
-from kernels.window_cases import CASES, COUNTED  # noqa: E402
+from kernels.window_cases import CASES, COUNTED, FULL  # noqa: E402
 from kernels.window_tiles import visited  # noqa: E402
 from oracles.evaluation import evaluate  # noqa: E402
 from torch import Tensor  # noqa: E402
@@ -47,6 +47,12 @@ def test_no_tile_without_a_visible_key_is_visited(interpreted: dict[str, Any], i
     case = COUNTED[index]
     wanted = visited(case.pattern, case.numbers, case.causal, case.n, case.tile)
     assert interpreted["tiles"][index] == wanted < (case.n // case.tile[0]) * (case.n // case.tile[1])
+
+
+def test_a_window_over_everything_is_flash(interpreted: dict[str, Any]) -> None:
+    """Values are of order 1 and differ by what fp32 rounds."""
+    assert len(interpreted["differences_from_flash"]) == 2 * 4 * len(FULL)
+    assert max(interpreted["differences_from_flash"]) < 2.0**-20
 
 
 def test_inference_equals_training(interpreted: dict[str, Any]) -> None:
@@ -187,6 +193,10 @@ def test_refused_tensors() -> None:
             window.dilated_attention(*[torch.empty(16)] * 3, 2, 2)
         with pytest.raises(ValueError, match="share one dtype"):
             window.longformer_attention(x.half(), x, x, 2, 2)
+        with pytest.raises(ValueError, match="every size must be at least 1"):
+            window.window_attention(*[torch.empty(1, 2, 0, 16)] * 3, 2)
+        with pytest.raises(ValueError, match="one device"):
+            window.window_attention(x, x, x.to("meta"), 2)
         with pytest.raises(ValueError, match="exceeds the grid limit 65535"):
             window.window_attention(*[torch.empty(1, 1, 3_000_000, 16)] * 3, 2)
     with pytest.raises(ValueError, match="need a CUDA device"):

@@ -1,5 +1,6 @@
 """Run the window kernels in Triton's CPU interpreter; print errors and tile counts as JSON (see test_window.py)."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from kernels.interpreter_run import Errors, errors, poison_new_tensors, print_re
 from torch import Tensor
 
 from tfcost_kernels import window
+from tfcost_kernels.flash import flash_attention
 from tfcost_kernels.flash.tiles import Tile, Tiles
 from tfcost_kernels.window import reference
 
@@ -139,6 +141,29 @@ def inference_equals_training() -> bool:
     return torch.equal(attend(case, q, k, v), attend(case, q.requires_grad_(), k, v).detach())
 
 
+# What leaves nothing out of 100 positions.
+FULL = [
+    ("window", (99,)),
+    ("window", (10**12,)),
+    ("block_local", (100,)),
+    ("dilated", (99, 1)),
+    ("longformer", (0, 100)),
+]
+
+
+def differences_from_flash() -> list[float]:
+    """Of the patterns that leave nothing out from flash's kernels: the largest in O, dQ, dK, dV."""
+    found = []
+    for causal in (False, True):
+        q, grad = (make((1, 2, 100, 16), "bhnd", torch.float32) for _ in "qg")
+        k, v = (make((1, 1, 100, 16), "bhnd", torch.float32) for _ in "kv")
+        full = outputs_and_gradients(partial(flash_attention, causal=causal), [q, k, v], grad)
+        for pattern, numbers in FULL:
+            same = outputs_and_gradients(partial(attend, Case(pattern, numbers, 100, 100, causal)), [q, k, v], grad)
+            found += [(one - other).abs().max().item() for one, other in zip(same, full, strict=True)]
+    return found
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     poison_new_tensors()
@@ -147,5 +172,6 @@ if __name__ == "__main__":
             "errors": [run(case) for case in CASES],
             "tiles": [visited_tiles(case) for case in COUNTED],
             "inference_equals_training": inference_equals_training(),
+            "differences_from_flash": differences_from_flash(),
         }
     )

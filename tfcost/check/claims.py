@@ -1,7 +1,9 @@
 """The source document's claims against measurements: points in; per claim the measured growth or ratios out.
 
-A claim of a class is about growth: over the last doubling of every measured size that it names, the measured slope must
-be one that its terms allow, whatever their constants. A claim of a ratio is about pairs of runs that are else alike.
+A claim of a class is about growth along every measured size that it names. Where the measured slope over the last
+doubling is that of the derived formula, the power of the term that rules the formula there is compared with the powers
+in the claim; else the slope itself. No class is guessed from measurements: lower terms and tiles bend every slope at
+sizes that can be run. A claim of a ratio is about pairs of runs that are else alike.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,15 +15,15 @@ from tfcost.analysis.ratios import DURATION
 from tfcost.book import Book, Claim, TechniqueRecord
 from tfcost.check.cells import TIME
 from tfcost.check.derived import MODEL
-from tfcost.check.growth import Slope, growth, slopes
+from tfcost.check.growth import Slope, growth, powers_of, slopes
 from tfcost.check.runs import Run, partner, single_runs, training_runs
 from tfcost.check.sweeps import Point, Sweep, sweeps
 
 QUANTITIES = {"time": "matmul_flops", "space": "peak_bytes", DURATION: TIME}
 """What is measured of the quantity that a claim speaks of."""
 
-SAME_SLOPE = 0.15
-"""Slopes this close are the same growth: lower terms and rounding to tiles still show at the sizes that can be run."""
+SAME_SLOPE, LIKE_A_POWER = 0.05, 0.15
+"""How close the measured slope has to be to the derived one, and, where it is not, to the claim's powers."""
 
 _FAR = 1.5
 """How many times the first size of a slope the last one has to be."""
@@ -32,8 +34,8 @@ _SCOPES = ("layer", "block", "core", "stack", "part", "model")
 @dataclass(frozen=True, slots=True)
 class MeasuredSlope:
     """The growth along one size of one sweep: the least and the greatest slope of the claim's terms, the measured slope
-    and the derived one, that of time; and the fitted leading coefficient relative to the derived one, with the margin
-    of its interval.
+    and the derived one, that of time; the power of the largest term of the derived formula at the last size (None: it
+    is no sum of powers); and the fitted coefficient of the largest power relative to the derived one, with its margin.
     """
 
     symbol: str
@@ -41,12 +43,15 @@ class MeasuredSlope:
     measured: float
     derived: float
     time: float | None
+    power: int | None
     leading: tuple[float, float] | None
 
     @property
     def as_claimed(self) -> bool:
-        """Whether the measured slope is one of the claim's."""
-        return self.stated[0] - SAME_SLOPE <= self.measured <= self.stated[1] + SAME_SLOPE
+        """Whether the growth is the claim's: in the ruling power if measurement and formula agree, else in slope."""
+        if self.power is not None and abs(self.measured - self.derived) <= SAME_SLOPE:
+            return self.stated[0] <= self.power <= self.stated[1]
+        return self.stated[0] - LIKE_A_POWER <= self.measured <= self.stated[1] + LIKE_A_POWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ def _slope(claim: Claim, sweep: Sweep) -> Iterator[MeasuredSlope]:
         last.measured,
         last.derived,
         time.measured if time else None,
+        _ruling(sweep, quantity),
         _leading(sweep, quantity),
     )
 
@@ -147,6 +153,12 @@ def _stated(claim: Claim, symbol: str) -> tuple[float, float]:
     """The powers of `symbol` in the terms of the claim: constants decide which of them is seen at which size."""
     powers = [float(dict(monomial).get(symbol, 0)) for monomial in expand(claim.formula.tree)]
     return min(powers), max(powers)
+
+
+def _ruling(sweep: Sweep, quantity: str) -> int | None:
+    """The power of the derived formula's largest term at the largest size."""
+    powers, size = powers_of(sweep.last, sweep.symbol, quantity) or {}, Fraction(sweep.last.size(sweep.symbol))
+    return max(powers, key=lambda power: abs(powers[power]) * size**power, default=None)
 
 
 def _last(found: Iterable[Slope]) -> Slope | None:

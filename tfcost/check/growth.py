@@ -1,7 +1,8 @@
 """Growth: a sweep in, the measured coefficients of the derived formula's own powers and the slopes of time out.
 
 No class is guessed: the powers of the swept symbol are those of the derived formula at whole tiles, everything else
-being a number in a sweep. What is fitted are relative residuals, so that short sequences count as much as long ones.
+being a number in a sweep. What the exact formula has beside them (rounding up to tiles) is taken off first. Relative
+residuals are made least, so that short sequences count as much as long ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,18 +64,21 @@ def growth(sweep: Sweep, quantity: str) -> Growth | None:
     """The fit of `quantity` along `sweep`; None if it was not measured at more points than there are terms, if rules
     say that it does not compare, or if its formula has no powers of the symbol.
     """
-    derived = _powers(sweep.last, sweep.symbol, quantity)
+    derived = powers_of(sweep.last, sweep.symbol, quantity)
     if not derived:
         return None
     powers = sorted(derived, reverse=True)
-    points = _fitted_points(sweep, quantity, derived)
+    points = [point for point in sweep.points if _comparable(point, quantity)]
+    points = [point for point in points if _value(derived, point.size(sweep.symbol)) > 0]
     if len(points) <= len(powers):
         return None
     rows, targets = [], []
     for point in points:
+        size = Fraction(point.size(sweep.symbol))
         scale = _value(derived, point.size(sweep.symbol))
-        rows.append([Fraction(point.size(sweep.symbol)) ** power / scale for power in powers])
-        targets.append(measured_quantities(point.measurement)[quantity] / scale)
+        rounding = (point.derived.value(quantity) or 0) - scale
+        rows.append([size**power / scale for power in powers])
+        targets.append((measured_quantities(point.measurement)[quantity] - rounding) / scale)
     coefficients = fit(rows, targets)
     if coefficients is None:
         return None
@@ -83,14 +87,6 @@ def growth(sweep: Sweep, quantity: str) -> Growth | None:
         for power, one in zip(powers, coefficients, strict=True)
     )
     return Growth(sweep, quantity, tuple(terms), tuple(point.size(sweep.symbol) for point in points))
-
-
-def _fitted_points(sweep: Sweep, quantity: str, derived: Mapping[int, Fraction]) -> list[Point]:
-    """The points to fit: those at whole tiles if there are more than terms, for there the powers are all there is."""
-    points = [point for point in sweep.points if _comparable(point, quantity)]
-    points = [point for point in points if _value(derived, point.size(sweep.symbol)) > 0]
-    whole = [p for p in points if _value(derived, p.size(sweep.symbol)) == p.derived.value(quantity)]
-    return whole if len(whole) > len(derived) else points
 
 
 def _value(powers: Mapping[int, Fraction], size: int) -> Fraction:
@@ -107,7 +103,7 @@ def _comparable(point: Point, quantity: str) -> bool:
     return quantity != "matmul_flops" or point.measurement.case.dtype != "float32"
 
 
-def _powers(point: Point, symbol: str, quantity: str) -> Mapping[int, Fraction] | None:
+def powers_of(point: Point, symbol: str, quantity: str) -> Mapping[int, Fraction] | None:
     """The derived coefficient of every power of `symbol`, all other sizes being those of `point`; None if the formula
     is no sum of whole powers of it.
     """
@@ -119,8 +115,8 @@ def _powers(point: Point, symbol: str, quantity: str) -> Mapping[int, Fraction] 
     others = {name: size for name, size in point.derived.values.items() if name != symbol}
     powers: dict[int, Fraction] = {}
     for monomial, coefficient in poly.expand(shown.substitute(others).tree).items():
-        ((atom, power),) = monomial or frozenset({(symbol, 0)})
-        if atom != symbol or not isinstance(power, int):
+        power = dict(monomial).get(symbol, 0)
+        if any(atom != symbol for atom, _ in monomial) or not isinstance(power, int):
             return None
         powers[power] = Fraction(coefficient)
     return powers

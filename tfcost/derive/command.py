@@ -4,11 +4,8 @@ Techniques are derived in worker processes, variant by variant; the results are 
 technique lists them, so that the book's text does not depend on who finished first.
 """
 
-import hashlib
-import importlib
 import multiprocessing
 import os
-import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,29 +15,18 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-import tfcost.techniques
 from tfcost.book import BOOK_FOLDER, Provenance, TechniqueRecord, load_book, write_record
 from tfcost.cost import Cost
 from tfcost.derive.book_check import Difference, differences
 from tfcost.derive.costs import derive_variant
+from tfcost.derive.discovery import techniques
+from tfcost.derive.sources import source_digests
 from tfcost.derive.target import load_function, subject_of
 from tfcost.derive.technique import Technique, Variant
 from tfcost.errors import UserError, nearest
 
 _VERSIONS = ("torch", "triton", "sympy")
-ROOT = Path(tfcost.techniques.__file__).parent.parent.parent
 Progress = Callable[[str, int, int], None]
-
-
-@cache
-def techniques() -> dict[str, Technique]:
-    """Every built-in technique by name: the modules of `tfcost.techniques` that define one."""
-    found = {}
-    for module in pkgutil.iter_modules(tfcost.techniques.__path__):
-        technique = getattr(importlib.import_module(f"tfcost.techniques.{module.name}"), "TECHNIQUE", None)
-        if isinstance(technique, Technique):
-            found[technique.name] = technique
-    return found
 
 
 def derive_book(names: Sequence[str], progress: Progress | None = None) -> list[TechniqueRecord]:
@@ -119,15 +105,9 @@ def _record(technique: Technique, costs: list[Cost]) -> TechniqueRecord:
         technique=technique.name, title=technique.title, section=technique.section,
         implementation=technique.implementation, summary=technique.summary, options=technique.options,
         defaults=technique.defaults, claims=technique.claims,
-        provenance=Provenance(_sources(costs), {name: _version(name) for name in _VERSIONS}), costs=tuple(costs),
+        provenance=Provenance(source_digests(technique.name), {name: _version(name) for name in _VERSIONS}),
+        costs=tuple(costs),
     )  # fmt: skip
-
-
-def _sources(costs: Iterable[Cost]) -> dict[str, str]:
-    """SHA-256 of every file that an operation of the costs comes from."""
-    paths = {operation.location.rpartition(":")[0] for cost in costs for operation in cost.operations}
-    files = sorted(path for path in paths if path and (ROOT / path).is_file())
-    return {path: hashlib.sha256((ROOT / path).read_bytes()).hexdigest() for path in files}
 
 
 def _version(distribution: str) -> str:

@@ -128,9 +128,9 @@ def _now() -> str:
 
 
 def _source_hash(case: Case) -> str:
-    from tfcost.measure.variants import model_hash, source_hash
+    from tfcost.measure.variants import code_hash, model_hash
 
-    return model_hash(str(case.model["attention"])) if case.technique == "model" else source_hash(case.technique)
+    return model_hash(str(case.model["attention"])) if case.technique == "model" else code_hash(case.technique)
 
 
 class _Run:

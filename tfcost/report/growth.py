@@ -16,8 +16,8 @@ _SUMMARY_COLUMNS = ("technique", "quantity", "sweeps", "terms", "in their interv
 _TERM_COLUMNS = ("technique", "case", "quantity", "term", "derived", "fitted", "± (95 %)", "in it")
 _SLOPE_COLUMNS = ("technique", "case", "along", "measured", "predicted")
 _NOTES = (
-    "Measured values are fitted on the powers of the derived formula, everything but the swept size being a number; "
-    "at whole tiles alone where there are enough of them, else at all sizes, odd ones included.",
+    "Measured values are fitted on the powers that the derived formula has at whole tiles, everything but the swept "
+    "size being a number; what its exact form has beside them, rounding up to tiles, is taken off first.",
 )
 
 

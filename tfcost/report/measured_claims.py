@@ -5,7 +5,7 @@ from typing import Any
 
 import tfcost
 from tfcost.analysis.ratios import DURATION, range_text, ratio_text
-from tfcost.check.claims import SAME_SLOPE, MeasuredClaim, MeasuredRatio, MeasuredSlope
+from tfcost.check.claims import LIKE_A_POWER, SAME_SLOPE, MeasuredClaim, MeasuredRatio, MeasuredSlope
 from tfcost.report.document import SCHEMA_VERSION
 from tfcost.report.page import Code, Page, Report, Table
 from tfcost.report.words import sizes_line
@@ -15,9 +15,10 @@ _COLUMNS = ("section", "technique", "the document", "scope", "measured", "verdic
 _RATIO_COLUMNS = ("technique", "the document", "case", "measured", "as stated")
 _LABELS = {"time": "FLOPs", "space": "peak memory"}
 _NOTE = (
-    f"slope: d log(quantity) / d log(size) over the last doubling of the size; as stated: within {SAME_SLOPE} of the "
-    "powers in the statement, whose constants are open. leading: the fitted coefficient of the largest power by the "
-    "derived one, and its 95 % interval."
+    "slope: d log(quantity) / d log(size) over the last doubling of the size, measured and derived. power: of the "
+    "largest term of the derived formula there, which decides if both slopes agree within "
+    f"{SAME_SLOPE}; else the measured slope must be within {LIKE_A_POWER} of the powers in the statement. leading: the "
+    "fitted coefficient of the largest power by the derived one, and its 95 % interval."
 )
 UNMEASURED = "not measured"
 
@@ -73,7 +74,8 @@ def _slope_text(one: MeasuredClaim, symbol: str) -> str:
     measured, derived = (_span(getattr(slope, name) for slope in slopes) for name in ("measured", "derived"))
     stated = _span((bound for slope in slopes for bound in slope.stated), 0)
     label = _LABELS.get(one.claim.quantity, one.claim.quantity)
-    text = f"{label} in {symbol}: slope {measured}, derived {derived}, stated {stated}"
+    power = _span((slope.power for slope in slopes if slope.power is not None), 0)
+    text = f"{label} in {symbol}: slope {measured} (derived {derived}), power {power or 'open'} (stated {stated})"
     leading = [slope.leading for slope in slopes if slope.leading]
     if leading:
         margin = max(margin for _, margin in leading)
@@ -84,7 +86,9 @@ def _slope_text(one: MeasuredClaim, symbol: str) -> str:
 
 def _span(values: Iterable[float], digits: int = 2) -> str:
     """One number, or the first and the last of several that differ."""
-    texts = [f"{value + 0:.{digits}f}" for value in sorted(values)]
+    texts = [f"{round(value, digits) + 0.0:.{digits}f}" for value in sorted(values)]
+    if not texts:
+        return ""
     return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
 
 
@@ -153,6 +157,7 @@ def _slope(slope: MeasuredSlope) -> dict[str, Any]:
         "stated": list(slope.stated),
         "measured": slope.measured,
         "derived": slope.derived,
+        "power": slope.power,
         "time": slope.time,
         "leading": list(slope.leading) if slope.leading else None,
     }

@@ -199,7 +199,7 @@ def _fused() -> Iterator[Variant]:
         yield from attention_variants(
             fused_causal_attention,
             Setting({"c": CHUNK, "feature_map": name}, m="n", symbols=("n",), **common,
-                    assumptions=("h_kv divides h", "m = n", f"c = {CHUNK}")),
+                    assumptions=("h_kv divides h", "m = n", f"the kernel's own chunks of {CHUNK}")),
             {"causal": True, "feature_map": name, "fused": True}, **kinds,
         )  # fmt: skip
     for width in HEAD_WIDTHS:
