@@ -1,19 +1,15 @@
-"""Small costs made by hand, sights of them, and a scratch repository whose targets are derived once."""
+"""A scratch repository whose targets are derived once, the command, and one server for all that is derived."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from tfcost.check.client import Server
-from tfcost.check.sight import Sight
 from tfcost.cli.app import app
-from tfcost.cost import Cost, Held, Moment, Operation, Quantity
-from tfcost.formula import Formula
 
-MakeSight = Callable[..., Sight]
 REPOSITORY = {
     "mine.py": """\
 import torch
@@ -36,31 +32,6 @@ targets:
       - forward matmul_flops <= 4*b*n**2*d
 """,
 }
-
-
-def make_cost(
-    quantities: Mapping[str, str], operations: tuple[Operation, ...] = (), moments: tuple[Moment, ...] = (),
-    fixed: Mapping[str, int] | None = None, pass_: str = "forward", saved: tuple[Held, ...] = (),
-) -> Cost:  # fmt: skip
-    """A function's cost with these formulas."""
-    formulas = {name: Formula(text) for name, text in quantities.items()}
-    symbols = sorted({name for formula in formulas.values() for name in formula.symbols})
-    return Cost(
-        technique="attention", implementation="torch", scope="function", pass_=pass_, dtypes=("bfloat16",), variant={},
-        fixed=fixed or {}, symbols=tuple(symbols), operations=operations, steps=(), moments=moments, saved=saved,
-        quantities={name: Quantity(formula, "traced") for name, formula in formulas.items()},
-    )  # fmt: skip
-
-
-def operation(step: str, name: str, line: int, **amounts: str) -> Operation:
-    """An operation on a line of mine.py."""
-    found = {kind: Formula(text) for kind, text in amounts.items()}
-    return Operation(name, step, f"mine.py:{line}", f"{step} = ...", found)
-
-
-def held(step: str, name: str, line: int, size: str) -> Held:
-    """What an operation on a line of mine.py made and is still there."""
-    return Held(name, step, f"mine.py:{line}" if line else "", f"{step} = ...", Formula(size))
 
 
 class _Shared(Server):

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from check.conftest import held, make_cost, operation
+from check.costs import held, make_cost, operation
 
 from tfcost.check.drift import drift, lines_of
 from tfcost.check.finding import Finding

@@ -1,7 +1,7 @@
 """Contracts against costs made by hand: kept, broken, broken at some sizes only, not decided."""
 
 import pytest
-from check.conftest import held, make_cost, operation
+from check.costs import held, make_cost, operation
 
 from tfcost.check.contract import parse_contract
 from tfcost.check.finding import Finding

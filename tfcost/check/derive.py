@@ -13,8 +13,8 @@ import torch
 
 from tfcost.check.job import Job
 from tfcost.cost import Cost
-from tfcost.derive.command import techniques
 from tfcost.derive.costs import derive_variant
+from tfcost.derive.discovery import techniques
 from tfcost.derive.subject import Subject, Tensor
 from tfcost.derive.target import load_function, subject_of
 from tfcost.derive.technique import Technique, Variant
