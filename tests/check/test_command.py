@@ -1,5 +1,7 @@
 """`tfcost check` as it is run: exit codes, what is told, what is written, and files that are missing or stale."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +131,10 @@ def test_the_summary_of_a_github_job(repository: Path, check: Check, monkeypatch
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     check("--reporter", "github")
     assert summary.read_text().startswith("before\n### tfcost check passed\n")
+
+
+def test_the_command_itself_needs_no_torch() -> None:
+    modules = "tfcost.cli.check, tfcost.cli.measured, tfcost.check.update, tfcost.check.run, tfcost.report.check"
+    code = f"import sys, {modules}; print({{'torch', 'triton'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
