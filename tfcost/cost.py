@@ -61,12 +61,34 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Memory alive at one moment: `bytes` that operation `name` made at `location` ("path.py:line"), or, with the step
+    "arguments", that the argument `name` takes.
+    """
+
+    name: str
+    step: str
+    location: str
+    code: str
+    bytes: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment at which memory may be highest: the `total` bytes alive, and whose they are."""
+
+    total: Formula
+    held: Sequence[Held]
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What one variant of a technique costs in one pass.
 
     `variant` holds options ({"causal": False}), `fixed` the symbols that have one value here ({"d_h": 64}),
     `relations` the definitions of symbols that the caller does not give ({"r": "h/h_kv"} are already substituted;
-    here only conditions such as "h_kv divides h" appear, in `assumptions`).
+    here only conditions such as "h_kv divides h" appear, in `assumptions`). `moments` are those that `peak_bytes` is
+    the largest of, and `saved` what makes up `saved_bytes`; the book keeps neither.
     """
 
     technique: str
@@ -83,3 +105,5 @@ class Cost:
     assumptions: tuple[str, ...] = ()
     workspace: tuple[str, ...] = ()
     composition: Mapping[str, Formula] = field(default_factory=dict)
+    moments: Sequence[Moment] = ()
+    saved: Sequence[Held] = ()

@@ -45,7 +45,10 @@ def test_version_tells_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "expected"),
     [
         (["compar"], "unknown command 'compar'; did you mean 'compare'?"),
-        (["xyz"], "unknown command 'xyz'; known: analyze, compare, derive, explain, measure, schema, techniques"),
+        (
+            ["xyz"],
+            "unknown command 'xyz'; known: analyze, check, compare, derive, explain, measure, schema, techniques",
+        ),
         (["--verison"], "No such option: --verison"),
         ([], "Missing command."),
     ],

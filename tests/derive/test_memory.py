@@ -1,6 +1,7 @@
 """Peak memory: which candidates can be the largest, against trying sizes; what is alive, against what is held."""
 
 import gc
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -10,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.evaluation import evaluate
 
+from tfcost.cost import Cost
+from tfcost.derive.costs import derive_variant
 from tfcost.derive.memory import Memory, undominated
 from tfcost.derive.sizes import ELEMENT, Sizes, size_symbol
+from tfcost.derive.subject import Subject, Tensor
+from tfcost.derive.technique import Technique, Variant
 
 n, d = size_symbol("n"), size_symbol("d")
 MONOMIALS = [n**2, n * d, d**2, n, d, sp.Integer(1)]
@@ -122,4 +127,29 @@ def test_bytes_of_other_dtypes_and_of_a_view_of_a_larger_storage(sizes: Sizes) -
         assert memory.storage_bytes(spread) == ELEMENT * d
         for tensor in (tokens, row, spread):
             memory.track(tensor)
-        assert memory.live_except([row]) == 8 * n + ELEMENT * d
+        assert {held.size for held in memory.held_except([row])} == {8 * n, ELEMENT * d}
+
+
+def test_what_is_alive_at_the_peak_adds_up_to_it() -> None:
+    def attend(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        weights = torch.softmax(q @ k.transpose(0, 1), dim=-1)
+        return weights @ k
+
+    given = Tensor("n,d")
+    cost = _cost(attend, {"q": given, "k": given})
+    for pass_ in ("forward", "backward"):
+        for moment in cost[pass_].moments:
+            held = sp.Add(*(one.bytes.sympy for one in moment.held))
+            assert sp.expand(held - moment.total.sympy) == 0
+    names = {(one.name, one.step) for moment in cost["forward"].moments for one in moment.held}
+    assert ("q", "arguments") in names
+    assert ("aten._softmax", "other") in names
+    (saved,) = cost["backward"].saved
+    assert (saved.name, saved.bytes) == ("aten._softmax", cost["backward"].quantities["saved_bytes"].exact)
+    assert saved.code.startswith("weights = torch.softmax(")
+
+
+def _cost(function: Callable[..., torch.Tensor], arguments: dict[str, Tensor]) -> dict[str, Cost]:
+    variant = Variant("function", {}, Subject(function, arguments, ("n", "d")), dtypes=("bfloat16",))
+    technique = Technique("mine", "mine", "", "torch", "", lambda: [variant])
+    return {cost.pass_: cost for cost in derive_variant(technique, variant)}

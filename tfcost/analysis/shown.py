@@ -34,10 +34,7 @@ def class_of(
     `fixed` are the symbols that are numbers in `formula`: with a fixed head width the heads grow with d. Where rounding
     leaves the class open, it is that of whole tiles; where a Min or Max does, that of sizes like `values`; and says so.
     """
-    definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
-    formula = _rewritten(formula, values, definitions)
-    within = (f"{name} <= n" for name in _PARTS_OF_A_SEQUENCE if values.get(name, values["n"]) < values["n"])
-    implied = (*_ALWAYS, *within)
+    formula, implied = in_class_symbols(formula, values, fixed), class_regime(values)
     if where is None and is_tangled(formula) and (found := _class_of_whole_tiles(formula, Regime.of(implied=implied))):
         return found
     for text in _REGIMES if where is None else (where,):
@@ -50,12 +47,23 @@ def class_of(
     return found if found or where is not None else _class_at_sizes(formula, values, implied)
 
 
+def in_class_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Formula:
+    """`formula` in the symbols that classes are told in, where the others follow from them at `values`."""
+    definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
+    return _rewritten(formula, values, definitions)
+
+
+def class_regime(values: Mapping[str, int]) -> tuple[str, ...]:
+    """What every class may suppose at sizes like `values`."""
+    within = (f"{name} <= n" for name in _PARTS_OF_A_SEQUENCE if values.get(name, values["n"]) < values["n"])
+    return (*_ALWAYS, *within)
+
+
 def _class_at_sizes(formula: Formula, values: Mapping[str, int], implied: tuple[str, ...]) -> Theta | None:
     """The class where every Min and Max is the argument that it equals at `values`; with that, and only then, parts of
     the sequence may be taken as far shorter than it.
     """
-    tree = mapped(readable(formula).formula.tree, lambda call: _largest(call, values))
-    decided = readable(Formula.of_tree(tree)).formula
+    decided = decided_at(formula, values)
     parts = [name for name in _PARTS_OF_A_SEQUENCE if name in decided.symbols and values[name] < values["n"]]
     for texts in ((), tuple(f"n >> {name}" for name in parts)):
         try:
@@ -64,6 +72,12 @@ def _class_at_sizes(formula: Formula, values: Mapping[str, int], implied: tuple[
             continue
         return replace(found, regime=", ".join([*texts, "whole tiles and sizes like these"]))
     return None
+
+
+def decided_at(formula: Formula, values: Mapping[str, int]) -> Formula:
+    """The readable form of `formula` with every Min and Max replaced by the argument that it equals at `values`."""
+    tree = mapped(readable(formula).formula.tree, lambda call: _largest(call, values))
+    return readable(Formula.of_tree(tree)).formula
 
 
 def _class_of_whole_tiles(formula: Formula, regime: Regime) -> Theta | None:

@@ -8,7 +8,7 @@ from tfcost.book.field import Field
 from tfcost.book.lazy import Lazy, LazyMapping
 from tfcost.book.place import operations_path
 from tfcost.book.record import SCHEMA_VERSION, Claim, Option, Provenance, TechniqueRecord
-from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
+from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step
 from tfcost.errors import nearest
 from tfcost.formula import Formula
 from tfcost.quantities import QUANTITIES
@@ -74,6 +74,7 @@ def _provenance(entry: Field) -> Provenance:
 def _cost(
     entry: Field, technique: str, implementation: str, details: Callable[[], Field], formula: ReadFormula
 ) -> Cost:
+    memory = entry.get("memory", {})
     return Cost(
         technique=technique,
         implementation=implementation,
@@ -91,6 +92,8 @@ def _cost(
         assumptions=entry.at("assumptions").texts(),
         workspace=entry.at("workspace").texts(),
         composition=_composition(entry.get("composition", {}), formula),
+        moments=memory.get("moments", []).lazily(lambda moment: _moment(moment, formula)),
+        saved=memory.get("saved", []).lazily(lambda held: _held(held, formula)),
     )
 
 
@@ -146,6 +149,16 @@ def _operation(entry: Field, lines: Field, formula: ReadFormula) -> Operation:
         launch=entry.get("launch", "").text(),
         launches=entry.get("launches", 1).integer(),
     )
+
+
+def _moment(entry: Field, formula: ReadFormula) -> Moment:
+    held = entry.at("held").lazily(lambda one: _held(one, formula))
+    return Moment(formula(entry.at("total")), held)
+
+
+def _held(entry: Field, formula: ReadFormula) -> Held:
+    name, step, location, code = (entry.at(key).text() for key in ("name", "step", "location", "code"))
+    return Held(name, step, location, code, formula(entry.at("bytes")))
 
 
 def _amounts(entry: Field, formula: ReadFormula) -> dict[str, Formula]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfcost.book.place import operations_path
 from tfcost.book.record import SCHEMA_VERSION, Claim, Option, TechniqueRecord
-from tfcost.cost import Cost, Operation, Quantity, Step
+from tfcost.cost import Cost, Held, Operation, Quantity, Step
 from tfcost.files import write_atomically
 from tfcost.formula import Formula
 
@@ -95,6 +95,7 @@ def _cost(cost: Cost, place: int) -> dict[str, Any]:
         "steps": [_step(step) for step in cost.steps],
         "operations": {"list": place, "length": len(cost.operations)},
         "composition": _formulas(cost.composition),
+        **({"memory": _memory(cost)} if cost.moments or cost.saved else {}),
     }
 
 
@@ -120,6 +121,16 @@ def _operation(operation: Operation) -> dict[str, Any]:
         **launch,
         **launches,
     }
+
+
+def _memory(cost: Cost) -> dict[str, Any]:
+    moments = [{"total": at.total.text, "held": [_held(one) for one in at.held]} for at in cost.moments]
+    return {"moments": moments, "saved": [_held(one) for one in cost.saved]}
+
+
+def _held(held: Held) -> dict[str, Any]:
+    place = {"name": held.name, "step": held.step, "location": held.location, "code": held.code}
+    return {**place, "bytes": held.bytes.text}
 
 
 def _formulas(formulas: Mapping[str, Formula]) -> dict[str, str]:

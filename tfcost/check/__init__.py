@@ -1,1 +1,1 @@
-"""Derived against measured: evidence and book in; cells, summaries, growth and verdicts out. No torch, no GPU."""
+"""Do formulas hold, and did they change: evidence against the book, targets against contracts and a lock file."""

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from tfcost.cli.output import abandon_stdout
 from tfcost.errors import CannotMeasure, UserError, nearest
 
-COMMANDS = ("analyze", "compare", "techniques", "explain", "derive", "measure", "verify", "schema")
+COMMANDS = ("analyze", "compare", "techniques", "explain", "derive", "measure", "verify", "check", "schema")
 """Each is a module of this package with a function of the same name; the help shows them in this order."""
 
 

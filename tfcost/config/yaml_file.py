@@ -13,7 +13,7 @@ from tfcost.errors import UserError
 
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 8
-_MAX_NODES = 1000
+MOST_NODES = 1000
 
 _STANDARD = "tag:yaml.org,2002:"
 _TEXT = {f"{_STANDARD}{kind}" for kind in ("str", "int", "float", "timestamp")}
@@ -23,7 +23,7 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """The data of a file and, per path of keys (("training", "optimizer")), the line it stands on."""
+    """The data of a file and, per path of keys and list places (("training", "optimizer")), the line it stands on."""
 
     path: Path
     data: dict[str, Any]
@@ -36,11 +36,14 @@ class YamlFile:
         return UserError(f"{self.path}:{self.lines.get(path, 1)}: {message}")
 
 
-def read_yaml(path: Path) -> YamlFile:
-    """The mapping in the YAML file `path`. UserError, with file and line, for anything else."""
-    text = _text(path)
+def read_yaml(path: Path, most_nodes: int = MOST_NODES) -> YamlFile:
+    """The mapping in the YAML file `path`, of at most `most_nodes` keys and values. UserError, with file and line, for
+    anything else.
+    """
+    loader = _Loader(_text(path))
+    loader.most_nodes = most_nodes
     try:
-        node = _Loader(text).get_single_node()
+        node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise UserError(f"{path}:{mark.line + 1 if mark else 1}: {error.problem or error.context}") from error
@@ -62,7 +65,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     if len(content) > MAX_BYTES:
-        raise UserError(f"{path}: larger than {MAX_BYTES // 1000} kB; a model configuration is a few lines")
+        raise UserError(f"{path}: larger than {MAX_BYTES // 1000} kB; a configuration is a few lines")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -80,14 +83,15 @@ class _Loader(yaml.SafeLoader):
 
     depth = 0
     nodes = 0
+    most_nodes = MOST_NODES
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(problem="anchors and aliases are not allowed", problem_mark=event.start_mark)
         self.nodes += 1
-        if self.depth >= _MAX_DEPTH or self.nodes > _MAX_NODES:
-            raise yaml.MarkedYAMLError(problem="too deep or too long for a model", problem_mark=event.start_mark)
+        if self.depth >= _MAX_DEPTH or self.nodes > self.most_nodes:
+            raise yaml.MarkedYAMLError(problem="too deep or too long a file", problem_mark=event.start_mark)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -114,6 +118,8 @@ def _value(node: yaml.Node, path: Path_, file: YamlFile) -> Any:
         return _mapping(node, path, file)
     if isinstance(node, yaml.SequenceNode):
         _check_tag(node, "seq", file)
+        for index, element in enumerate(node.value):
+            file.lines[*path, index] = element.start_mark.line + 1
         return [_value(element, (*path, index), file) for index, element in enumerate(node.value)]
     if node.tag == f"{_STANDARD}null":
         return None

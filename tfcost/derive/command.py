@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -99,6 +100,7 @@ def _variants(name: str) -> list[Variant]:
 
 def _record(technique: Technique, costs: list[Cost]) -> TechniqueRecord:
     costs = [*(technique.composed(costs) if technique.composed else ()), *costs]
+    costs = [replace(cost, moments=(), saved=()) for cost in costs]
     return TechniqueRecord(
         technique=technique.name, title=technique.title, section=technique.section,
         implementation=technique.implementation, summary=technique.summary, options=technique.options,

@@ -12,9 +12,11 @@ from typing import Any
 import sympy as sp
 import torch
 
-from tfcost.cost import AMOUNTS, Cost, Operation, Quantity, Step
+from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step
+from tfcost.derive.labels import Label
 from tfcost.derive.loops import repeated
 from tfcost.derive.means import Meanings, check_linear, uses
+from tfcost.derive.memory import Held as HeldStorage
 from tfcost.derive.memory import undominated
 from tfcost.derive.pairs import count_pairs
 from tfcost.derive.sampled import traced_or_sampled
@@ -142,6 +144,8 @@ def _cost(
         assumptions=(*variant.assumptions, *trace.notes),
         workspace=trace.workspace,
         composition=composition,
+        moments=_moments(trace, terms),
+        saved=_held(trace.saved, terms),
     )
 
 
@@ -221,6 +225,28 @@ def _operations(records: Iterable[Record], terms: _Terms) -> tuple[Operation, ..
             launches=sum(record.launches for record in group),
         )
         for group in groups.values()
+    )  # fmt: skip
+
+
+def _moments(trace: PassTrace, terms: _Terms) -> tuple[Moment, ...]:
+    return tuple(
+        Moment(terms.formula(candidate), _held(trace.held[candidate], terms))
+        for candidate in trace.peak
+        if candidate in trace.held
+    )
+
+
+def _held(storages: Iterable[HeldStorage], terms: _Terms) -> tuple[Held, ...]:
+    """One entry per operation and source line, in order of first appearance."""
+    groups: dict[tuple[Label, str], list[sp.Expr]] = {}
+    for one in storages:
+        groups.setdefault((one.label, one.name), []).append(one.size)
+    return tuple(
+        Held(
+            name=name, step=label.step or "other", location=label.location if label.path else "", code=label.code,
+            bytes=terms.formula(sp.Add(*sizes)),
+        )
+        for (label, name), sizes in groups.items()
     )  # fmt: skip
 
 

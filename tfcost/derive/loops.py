@@ -51,6 +51,7 @@ def repeated(trace: PassTrace, repeat: Repeat) -> PassTrace:
         trace,
         records=records,
         peak=tuple(sp.expand(candidate.xreplace(last)) for candidate in trace.peak),
+        held={},
         unique_bytes=repeat.total(trace.unique_bytes),
         provenance="summed",
     )

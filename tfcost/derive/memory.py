@@ -1,11 +1,13 @@
 """Which storages are alive, and the most bytes that ever were: symbolic, so the maximum is a set of candidates.
 
 Sizes are sums of monomials in positive integer symbols. `Memory` is told of new storages and looks for released ones
-before each operation; `peak` drops every candidate that another one is at least as large as, for all sizes >= 1.
+before each operation; `peak` drops every candidate that another one is at least as large as, for all sizes >= 1, and
+`held` says which operations made what was alive at each.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import comb, prod
@@ -14,10 +16,24 @@ import sympy as sp
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from tfcost.derive.labels import Label
 from tfcost.derive.sizes import Sizes
 
 Total = frozenset[tuple[sp.Expr, int]]
 Powers = frozenset[tuple[sp.Expr, sp.Expr | int]]
+
+
+NOBODY = Label("", "", 0)
+"""Whoever runs the traced code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A storage that is alive: the operation `name` at `label` that made it, or the argument it is, and its bytes."""
+
+    label: Label
+    name: str
+    size: sp.Expr
 
 
 class Memory:
@@ -25,13 +41,13 @@ class Memory:
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
-        self._alive: dict[int, tuple[StorageWeakRef, sp.Expr, int]] = {}
+        self._alive: dict[int, tuple[StorageWeakRef, Held, int]] = {}
         self._count = 0
         self._total: Counter[sp.Expr] = Counter()
-        self._candidates: set[Total] = set()
+        self._candidates: dict[Total, tuple[Held, ...]] = {}
 
-    def track(self, tensor: torch.Tensor) -> bool:
-        """Counts the tensor's storage if it is new; returns whether it was."""
+    def track(self, tensor: torch.Tensor, label: Label = NOBODY, name: str = "") -> bool:
+        """Counts the tensor's storage if it is new, as made by operation `name` at `label`; returns whether it was."""
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key in self._alive:
@@ -39,9 +55,15 @@ class Memory:
         size = self.storage_bytes(tensor)
         self._count += 1
         reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
-        self._alive[key] = (reference, size, self._count)
+        self._alive[key] = (reference, Held(label, name, size), self._count)
         self._add(size, 1)
         return True
+
+    def give(self, tensor: torch.Tensor, name: str) -> None:
+        """Says that the tensor's storage is the argument `name`."""
+        key = tensor.untyped_storage()._cdata
+        reference, held, serial = self._alive[key]
+        self._alive[key] = (reference, Held(Label("arguments", "", 0), name, held.size), serial)
 
     def knows(self, tensor: torch.Tensor) -> bool:
         """Whether the tensor's storage is counted."""
@@ -63,37 +85,49 @@ class Memory:
 
     def sweep(self) -> None:
         """Forgets the storages that nobody holds any more."""
-        for key, (reference, size, _) in list(self._alive.items()):
+        for key, (reference, held, _) in list(self._alive.items()):
             if reference.expired():  # type: ignore[no-untyped-call]
                 del self._alive[key]
-                self._add(size, -1)
+                self._add(held.size, -1)
 
-    def note(self, workspace: sp.Expr = sp.S.Zero) -> None:
-        """Records the present total, plus `workspace` bytes that an operation takes and returns, as a candidate."""
+    def note(self, workspace: sp.Expr = sp.S.Zero, label: Label = NOBODY, name: str = "") -> None:
+        """Records the present total, plus `workspace` bytes that operation `name` at `label` takes and returns, as a
+        candidate.
+        """
         total = self._total.copy()
         for monomial, count in _monomials(workspace):
             total[monomial] += count
-        self._candidates.add(_frozen(total))
+        frozen = _frozen(total)
+        if frozen not in self._candidates:
+            taken = (Held(label, f"{name} (workspace)", workspace),) if workspace else ()
+            self._candidates[frozen] = (*self._held(), *taken)
 
     def start_phase(self) -> None:
         """Begins a new maximum from what is alive now."""
         self.sweep()
-        self._candidates = {_frozen(self._total)}
+        self._candidates = {_frozen(self._total): self._held()}
 
     def live(self) -> sp.Expr:
         """Bytes alive now."""
         self.sweep()
         return _expression(_frozen(self._total))
 
-    def live_except(self, tensors: Iterable[torch.Tensor]) -> sp.Expr:
-        """Bytes alive now, without the storages of `tensors`."""
+    def held_except(self, tensors: Iterable[torch.Tensor]) -> tuple[Held, ...]:
+        """What is alive now, without the storages of `tensors`."""
         apart = {tensor.untyped_storage()._cdata for tensor in tensors}
         self.sweep()
-        return sp.Add(*(size for key, (_, size, _) in self._alive.items() if key not in apart))
+        return tuple(held for key, (_, held, _) in self._alive.items() if key not in apart)
 
     def peak(self) -> tuple[sp.Expr, ...]:
         """The candidates for the largest total since `start_phase` that no other candidate dominates."""
         return _undominated({total: _shifted(total) for total in self._candidates})
+
+    def held(self) -> dict[sp.Expr, tuple[Held, ...]]:
+        """What was alive at each of the candidates for the largest total."""
+        return {_expression(total): held for total, held in self._candidates.items()}
+
+    def _held(self) -> tuple[Held, ...]:
+        return tuple(held for _, held, _ in self._alive.values())
 
     def _add(self, size: sp.Expr, sign: int) -> None:
         for monomial, count in _monomials(size):

@@ -74,6 +74,8 @@ def _sampled(subject: Subject, names: Sequence[str], trace: Trace) -> PassTrace:
         ),
         provenance="interpolated",
         any_width=all(found.any_width for found in traces.values()),
+        held={},
+        saved=(),
     )
     far = dict.fromkeys(names, _FAR)
     _confirm(found, _trace_at(far, subject, trace), far)

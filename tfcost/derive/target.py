@@ -1,8 +1,9 @@
-"""A function of the user's, named "path.py:function", with shapes from the command line, as a `Subject`.
+"""A function of the user's, "path.py:function" or "module:function", with shapes from the command line, as a `Subject`.
 
 The file is imported (that runs its top level); nothing else of it runs here.
 """
 
+import importlib
 import importlib.util
 import inspect
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tfcost.derive.labels import shown_path
+from tfcost.derive.labels import is_user_file, shown_path
 from tfcost.derive.subject import Size, Subject, Tensor, parse_shape
 from tfcost.errors import UserError, nearest
 from tfcost.formula import FormulaError
@@ -22,14 +23,17 @@ from tfcost.numbers import parse_count
 
 
 def load_function(target: str) -> Callable[..., Any]:
-    """The function that "path.py:function" names. UserError if there is no such file or function."""
+    """The function that "path.py:function" or "package.module:function" names. UserError if there is none."""
     path_text, _, name = target.rpartition(":")
     if not path_text or not name:
         raise UserError(f"'{target}' is not FILE.py:FUNCTION")
     path = Path(path_text)
-    if not path.is_file():
+    if path.is_file():
+        module = _import(path)
+    elif path_text.endswith(".py") or not all(part.isidentifier() for part in path_text.split(".")):
         raise UserError(f"{path_text}: no such file")
-    module = _import(path)
+    else:
+        module = _import_by_name(path_text)
     found = getattr(module, name, None)
     if found is None:
         callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -37,6 +41,15 @@ def load_function(target: str) -> Callable[..., Any]:
     if not callable(found):
         raise UserError(f"{path_text}: '{name}' is {type(found).__name__}, not a function")
     return found  # type: ignore[no-any-return]
+
+
+def _import_by_name(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if is_user_file(f.filename)]
+        place = f"{shown_path(frames[-1].filename)}:{frames[-1].lineno}" if frames else name
+        raise UserError(f"{place}: importing it failed: {type(error).__name__}: {error}") from error
 
 
 def _import(path: Path) -> ModuleType:

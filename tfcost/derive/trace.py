@@ -6,7 +6,7 @@ node labels.
 
 import gc
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,7 +19,7 @@ from tfcost.derive.errors import DerivationError
 from tfcost.derive.harness import run_forward, run_held, run_released, tensors_in
 from tfcost.derive.labels import NodeLabels, is_user_file, shown_path
 from tfcost.derive.launch import intercept_launches
-from tfcost.derive.memory import undominated
+from tfcost.derive.memory import NOBODY, Held, undominated
 from tfcost.derive.sizes import Sizes
 from tfcost.derive.subject import Subject, Tensor, build_arguments
 from tfcost.derive.tracer import Record, Tracer
@@ -31,7 +31,8 @@ ZERO = sp.Integer(0)
 @dataclass(frozen=True, slots=True)
 class PassTrace:
     """One traced pass. `peak` is a set of candidates (the peak is their maximum), and so is `sram_bytes`, one for each
-    point of each kernel; `extra` holds what a chain of parts needs to know (`trace_part`).
+    point of each kernel; `extra` holds what a chain of parts needs to know (`trace_part`). `held` is what was alive at
+    each candidate, where that is known, and `saved` what makes up `saved_bytes`.
     """
 
     records: tuple[Record, ...]
@@ -48,6 +49,8 @@ class PassTrace:
     given_bytes: sp.Expr = ZERO
     input_bytes: sp.Expr = ZERO
     extra: dict[str, tuple[sp.Expr, ...]] = field(default_factory=dict)
+    held: Mapping[sp.Expr, tuple[Held, ...]] = field(default_factory=dict)
+    saved: tuple[Held, ...] = ()
 
 
 @contextmanager
@@ -95,7 +98,7 @@ def _explained(error: BaseException, sizes: Sizes) -> DerivationError:
 def trace_forward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> PassTrace:
     """The forward pass without gradients. Peak memory includes inputs and parameters."""
     with _environment(subject, dtype, device) as (sizes, tracer):
-        arguments = build_arguments(subject, sizes, dtype, training=False)
+        arguments = _given(tracer, build_arguments(subject, sizes, dtype, training=False))
         tracer.begin()
         result = run_forward(subject.function, arguments)
         if not tensors_in(result):
@@ -107,18 +110,27 @@ def trace_backward(subject: Subject, dtype: torch.dtype, device: str = "cuda") -
     """The backward pass; inputs, output and output gradient are held by the caller. `saved_bytes` is what the forward
     pass left for it beyond inputs, parameters and outputs.
     """
-    saved: list[sp.Expr] = []
+    saved: list[tuple[Held, ...]] = []
     with _environment(subject, dtype, device) as (sizes, tracer):
-        arguments = build_arguments(subject, sizes, dtype, training=True)
+        arguments = _given(tracer, build_arguments(subject, sizes, dtype, training=True))
 
         def begin_backward(outputs: list[torch.Tensor]) -> None:
-            gradients_size = sum((tracer.memory.storage_bytes(output) for output in outputs), ZERO)
-            held = [*tensors_in(arguments), *outputs]
-            saved.append(sp.expand(tracer.memory.live_except(held) - gradients_size))
+            held = tracer.memory.held_except([*tensors_in(arguments), *outputs])
+            # The outputs' gradients are the caller's.
+            saved.append(tuple(one for one in held if one.label != NOBODY))
             tracer.begin()
 
         run_held(subject.function, arguments, begin_backward)
-        return _finish(subject, arguments, tracer, saved_bytes=saved[0])
+        saved_bytes = sp.expand(sp.Add(*(one.size for one in saved[0])))
+        return replace(_finish(subject, arguments, tracer, saved_bytes), saved=saved[0])
+
+
+def _given(tracer: Tracer, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`arguments`, known to the tracer's memory by their names."""
+    for name, argument in arguments.items():
+        for tensor in tensors_in(argument):
+            tracer.memory.give(tensor, name)
+    return arguments
 
 
 def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tuple[PassTrace, PassTrace]:
@@ -136,7 +148,7 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tu
     with _environment(subject, dtype, device) as (sizes, tracer):
         rest = Subject(subject.function, {k: v for k, v in subject.arguments.items() if k != "x"}, subject.sizes,
                        subject.fixed)  # fmt: skip
-        arguments = build_arguments(rest, sizes, dtype, training=True)
+        arguments = _given(tracer, build_arguments(rest, sizes, dtype, training=True))
         memory = tracer.memory
         base = memory.live()
 
@@ -210,4 +222,5 @@ def _finish(
         any_width=not (tracer.launched or tracer.converted),
         given_bytes=tracer.given_bytes,
         input_bytes=tracer.memory.storage_bytes(arguments["x"]) if "x" in arguments else ZERO,
+        held=tracer.memory.held(),
     )

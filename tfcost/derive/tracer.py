@@ -174,12 +174,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     f"{label.location}: {name} uses a tensor of shape {list(tensor.shape)} that is no argument of the "
                     "function and was not made in it; pass it as an argument"
                 )
-        fresh = [tensor for tensor in call.outputs if self.memory.track(tensor)]
+        fresh = [tensor for tensor in call.outputs if self.memory.track(tensor, label, name)]
         if fresh:
             self.memory.note()
         if not self.recording:
             return
-        self._note_workspace(call, name)
+        self._note_workspace(call, label, name)
         # A conversion copies in one dtype and does nothing in another: such a trace holds for its own dtype alone.
         self.converted |= name == "aten._to_copy" and any(t.dtype.is_floating_point for t in call.outputs)
         amounts = amounts_of(call, label.location)
@@ -207,10 +207,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             torch.empty_like(one, dtype=rule.dtype) if place in rule.places else one for place, one in enumerate(result)
         )
 
-    def _note_workspace(self, call: Call, name: str) -> None:
+    def _note_workspace(self, call: Call, label: Label, name: str) -> None:
         rule = self._workspace.get(name)
         if rule is not None:
-            self.memory.note(rule.bytes_of(call))
+            self.memory.note(rule.bytes_of(call), label, name)
             self.workspace_used.add(rule.source)
 
 
