@@ -19,7 +19,9 @@ def updated(text: str, run: Callable[[list[str]], str]) -> str:
 
 
 def run(arguments: list[str]) -> str:
-    """What `tfcost` prints with these arguments; it must not fail."""
+    """What `tfcost` prints with these arguments, its headings one level below those of the README. 1 says that a check
+    failed, which the output tells; any other failure ends this.
+    """
     from typer.testing import CliRunner
 
     from tfcost.cli.app import app
@@ -27,7 +29,7 @@ def run(arguments: list[str]) -> str:
     result = CliRunner().invoke(app, arguments)
     if result.exit_code not in (0, 1):
         raise SystemExit(result.stderr)
-    return result.stdout
+    return re.sub(r"^#+ ", r"#\g<0>", result.stdout, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from check.synthetic import case, evidence, flash_measurements, measurement, wri
 import tfcost.report
 from tfcost.book import load_book
 from tfcost.evidence import read
-from tfcost.evidence.record import Measurement, Memory
+from tfcost.evidence.record import Measurement, Memory, Timing
 
 Run = Any
 SCHEMA = json.loads((Path(tfcost.report.__file__).parent / "verify.schema.json").read_text(encoding="utf-8"))
@@ -51,8 +51,8 @@ def test_a_cell_outside_its_tolerance_comes_first(real: Run, file: Any) -> None:
     result = real("verify", file(worse, LARGER, *FLASH[2:]))
     assert result.exit_code == 1
     text = " ".join(result.stdout.split())
-    assert text.index("Outside their tolerance: 2 cells") < text.index("worst where")
-    assert text.index("n=513") < text.index("n=1000") < text.index("worst where")
+    assert text.index("Outside their tolerance: 2 cells") < text.index("By quantity")
+    assert text.index("n=513") < text.index("n=1000") < text.index("By quantity")
 
 
 def test_the_document_fits_its_schema(real: Run, file: Any) -> None:
@@ -151,7 +151,36 @@ def test_neither_torch_nor_triton_nor_sympy_is_needed(file: Any) -> None:
 def test_the_summary_is_one_table(real: Run, file: Any) -> None:
     shown = real("verify", file(*FLASH), "--summary", "--format", "md").stdout
     assert shown.count("### ") == 1
-    assert "| `all` | matmul FLOPs | 17 | 17 | 17 of 17 | 0 | 0 |" in shown
+    assert "| matmul FLOPs | 17 | 17 | 17 of 17 | 0 | 0 |" in shown
+
+
+def test_the_summary_counts_what_is_outside_without_listing_it(real: Run, file: Any) -> None:
+    result = real("verify", file(LARGER, *FLASH[2:]), "--summary", "--format", "md")
+    assert result.exit_code == 1
+    assert result.stdout.count("### ") == 1
+    assert "| peak memory | 16 | 15 | 15 of 16 |" in result.stdout
+
+
+def test_times_scaled_by_the_longest_stand_below_the_raw_ones(real: Run, file: Any) -> None:
+    """Half the predicted speed at all lengths: scaled by the longest, the others are met."""
+    derived = {cell["symbols"]["n"]: cell["derived"] for cell in json.loads(
+        real("verify", file(*timed({512: 1.0, 1024: 1.0, 2048: 1.0})), "--format", "json").stdout
+    )["cells"] if cell["quantity"] == "time"}  # fmt: skip
+    path = file(*timed({n: 2 * seconds for n, seconds in derived.items()}))
+    document = json.loads(real("verify", path, "--format", "json").stdout)
+    jsonschema.validate(document, SCHEMA)
+    (every, flash) = document["scaled_time"]
+    assert every == {**flash, "technique": "all"}
+    assert (flash["technique"], flash["sweeps"], flash["times"]) == ("flash", 1, 2)
+    assert (flash["typical_difference_unscaled"], flash["typical_difference"]) == (pytest.approx(1), pytest.approx(0))
+    shown = real("verify", path, "--summary", "--format", "md").stdout
+    assert "| time | 3 | 0 | not gated | 100 % | +100 % |" in shown
+    assert "| time, scaled by the longest of its sweep | 2 | 0 | not gated | 0 |" in shown
+    assert "2 of 3 times" in shown
+
+
+def timed(seconds: dict[int, float]) -> list[Measurement]:
+    return [measurement(case(n=n), timing=Timing(median, median, median, 9)) for n, median in seconds.items()]
 
 
 def test_growth_and_claims_are_reports_of_their_own(real: Run, file: Any) -> None:

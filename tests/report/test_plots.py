@@ -84,6 +84,20 @@ def test_every_figure_is_written_twice(measured: list[Point], tmp_path: Path) ->
             assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_panel_is_drawn_of_what_was_measured_alone() -> None:
+    """Lengths 512 to 2048 with memory alone: one panel, whatever curves there are."""
+    found = points(evidence(*(measurement(case(n=n), memory=Memory(n, n, 1)) for n in (512, 1024, 2048))), BOOK)
+    (figure,) = figures(found)
+    assert list(plots._measured_panels(figure)) == ["peak_bytes"]
+
+
+def test_what_was_not_measured_gives_no_figure(tmp_path: Path) -> None:
+    found = points(evidence(*(measurement(case(n=n)) for n in (512, 1024, 2048))), BOOK)
+    assert list(figures(found))
+    with pytest.raises(UserError, match="nothing to draw"):
+        plots.write_plots(found, tmp_path)
+
+
 def test_nothing_to_draw_and_nowhere_to_write(measured: list[Point], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to draw"):
         plots.write_plots([], tmp_path)

@@ -73,7 +73,7 @@ def _work(point: Point) -> int:
 
 def _roofline(gpu: str, dtype: str, ceilings: Measured, points: Sequence[Point]) -> Roofline:
     peak = ceilings.matmul_peak(dtype)
-    title = f"{gpu}, {dtype}\nthe largest case of each technique, under ceilings measured in the same run"
+    title = f"{gpu}, {dtype}\nof each technique the largest case with counters, under ceilings measured in the same run"
     return Roofline(f"roofline-{dtype}", title, peak, ceilings.bandwidth.value, tuple(map(_dot, points)))
 
 

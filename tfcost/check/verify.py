@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfcost.book import Book
+from tfcost.check.calibrate import ScaledTime, scaled_sweeps
 from tfcost.check.cells import Cell, Unmatched, compare
 from tfcost.check.derived import MODEL
 from tfcost.check.stale import stale_techniques
@@ -33,12 +34,15 @@ class EvidenceFile:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The evidence, the cells, cases without cells, and how many measurements are stale."""
+    """The evidence, the cells, cases without cells, how many measurements are stale, and per sweep the times beside
+    predictions that the longest of the sweep scales.
+    """
 
     files: tuple[EvidenceFile, ...]
     cells: tuple[Cell, ...]
     unmatched: tuple[Unmatched, ...]
     stale: Mapping[str, int]
+    scaled: tuple[tuple[ScaledTime, ...], ...]
 
 
 def load_evidence(path: Path | None, required: bool = True) -> tuple[EvidenceFile, ...]:
@@ -72,7 +76,8 @@ def verified(files: Sequence[EvidenceFile], book: Book, techniques: Sequence[str
             stale[name] = stale.get(name, 0) + count
     if not cells and not unmatched:
         raise UserError(f"{files[0].path}: no measurement{' of ' + ', '.join(techniques) if techniques else ''}")
-    return Verified(tuple(files), tuple(cells), tuple(unmatched), stale)
+    scaled = tuple(scaled_sweeps(all_points(files, book, techniques)))
+    return Verified(tuple(files), tuple(cells), tuple(unmatched), stale, scaled)
 
 
 def all_points(files: Iterable[EvidenceFile], book: Book, techniques: Sequence[str] = ()) -> list[Point]:

@@ -70,8 +70,10 @@ def _table(checked: Sequence[tuple[TechniqueRecord, CheckedClaim]], verdicts: Ve
 def _measured(record: TechniqueRecord, found: CheckedClaim, verdicts: Verdicts) -> str:
     """Verdict and numbers in one cell."""
     one = verdicts.get(_key(record.technique, found.claim))
-    if one is None or one.holds is None:
+    if one is None:
         return UNMEASURED
+    if one.holds is None:
+        return verdict_text(one)
     return f"{verdict_text(one)}: {measured_text(one)}"
 
 

@@ -15,16 +15,18 @@ _COLUMNS = ("section", "technique", "the document", "scope", "measured", "verdic
 _RATIO_COLUMNS = ("technique", "the document", "case", "measured", "as stated")
 _LABELS = {"time": "FLOPs", "space": "peak memory"}
 _NOTE = (
-    "slope: d log(quantity) / d log(size) over the last doubling of the size, measured and derived. power: of the "
-    "largest term of the derived formula there, which decides if both slopes agree within "
-    f"{SAME_SLOPE}; else the measured slope must be within {LIKE_A_POWER} of the powers in the statement. leading: the "
-    "fitted coefficient of the largest power by the derived one, and its 95 % interval."
+    "slope: by which power of the size a quantity grew over the last doubling of the size. largest term: that "
+    "of the derived formula at these sizes. It decides if measured and derived slope differ by at most "
+    f"{SAME_SLOPE}: lower terms bend a slope. Else the measured slope must be within {LIKE_A_POWER} of a stated power."
 )
-UNMEASURED = "not measured"
+_STEPS = "{} more statements are about single steps, not measured alone: 'tfcost techniques --claims' derives them."
+UNMEASURED, STEP = "not measured", "a step, not measured alone"
 
 
 def measured_claims_report(claims: Sequence[MeasuredClaim], machines: Sequence[str]) -> Report:
-    """One row per claim, and one per case and options for every claim about a ratio."""
+    """One row per claim about a whole technique, and one per case and options for every claim about a ratio; the document
+    and the records have a claim about a step too.
+    """
     return Report(
         page=lambda: _page(claims, machines),
         document=lambda: {
@@ -44,15 +46,26 @@ def _page(claims: Sequence[MeasuredClaim], machines: Sequence[str]) -> Page:
     rows = tuple(
         (one.claim.section, Code(one.technique), one.claim.quote, one.scope, measured_text(one), verdict_text(one))
         for one in claims
+        if not one.claim.step
     )
-    tables = [Table("", _COLUMNS, rows, (_NOTE,))]
-    if ratios := tuple(row for one in claims for row in _ratio_rows(one)):
-        tables.append(Table("Where the ratios hold", _RATIO_COLUMNS, ratios))
+    steps = sum(bool(one.claim.step) for one in claims)
+    notes = (_NOTE, *([_STEPS.format(steps)] if steps else []))
+    tables = [Table("", _COLUMNS, rows, notes)]
+    found = [ratio for one in claims for ratio in one.ratios]
+    if found:
+        common = frozenset.intersection(*(frozenset(_facts(ratio).items()) for ratio in found))
+        ratios = tuple(row for one in claims for row in _ratio_rows(one, common))
+        told = ", ".join(text for name, text in _facts(found[0]).items() if (name, text) in common)
+        tables.append(
+            Table("Where the ratios hold", _RATIO_COLUMNS, ratios, (f"All of them: {told}.",) if told else ())
+        )
     return Page("What the source document states, and what is measured", tuple(machines), tuple(tables))
 
 
 def verdict_text(one: MeasuredClaim) -> str:
     """As stated, not as stated, in how many cases, or not measured."""
+    if one.claim.step:
+        return STEP
     if one.ratios:
         return f"as stated in {sum(ratio.as_claimed for ratio in one.ratios)} of {len(one.ratios)} cases"
     if one.holds is None:
@@ -66,37 +79,42 @@ def measured_text(one: MeasuredClaim) -> str:
         found = [ratio.ratio for ratio in one.ratios]
         return range_text(min(found), max(found), one.claim.quantity == DURATION)
     symbols = [name for name in SYMBOLS if any(slope.symbol == name for slope in one.slopes)]
-    return "; ".join(_slope_text(one, name) for name in symbols)
+    label = _LABELS.get(one.claim.quantity, one.claim.quantity)
+    return f"{label} " + "; ".join(_slope_text(one, name) for name in symbols) if symbols else ""
 
 
 def _slope_text(one: MeasuredClaim, symbol: str) -> str:
     slopes = [slope for slope in one.slopes if slope.symbol == symbol]
     measured, derived = (_span(getattr(slope, name) for slope in slopes) for name in ("measured", "derived"))
-    stated = _span((bound for slope in slopes for bound in slope.stated), 0)
-    label = _LABELS.get(one.claim.quantity, one.claim.quantity)
-    power = _span((slope.power for slope in slopes if slope.power is not None), 0)
-    text = f"{label} in {symbol}: slope {measured} (derived {derived}), power {power or 'open'} (stated {stated})"
-    leading = [slope.leading for slope in slopes if slope.leading]
-    if leading:
-        margin = max(margin for _, margin in leading)
-        text += f", leading {_span([value for value, _ in leading], 3)} ± {margin:.3f}"
+    stated = _powers(symbol, (bound for slope in slopes for bound in slope.stated))
+    largest = _powers(symbol, (slope.power for slope in slopes if slope.power is not None)) or "open"
+    text = f"over {symbol}: slope {measured} (derived {derived}), largest term {largest} (stated {stated})"
     times = [slope.time for slope in slopes if slope.time is not None]
-    return f"{text}; time {_span(times)}" if times and one.claim.quantity == "time" else text
+    return f"{text}, slope of time {_span(times)}" if times and one.claim.quantity == "time" else text
 
 
-def _span(values: Iterable[float], digits: int = 2) -> str:
-    """One number, or the first and the last of several that differ."""
-    texts = [f"{round(value, digits) + 0.0:.{digits}f}" for value in sorted(values)]
-    if not texts:
-        return ""
-    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
+def _powers(symbol: str, exponents: Iterable[float]) -> str:
+    """The least and the largest power, as "n^1" or "n^0 to n^2"."""
+    return " to ".join(f"{symbol}^{exponent:g}" for exponent in _ends(exponents))
 
 
-def _ratio_rows(one: MeasuredClaim) -> Iterable[tuple[str | Code, ...]]:
-    """The ratios of every group of runs that differ in n alone."""
+def _ends(values: Iterable[float]) -> list[float]:
+    """The least and the largest, once if they are the same; none of none."""
+    found = sorted(set(values))
+    return list(dict.fromkeys([*found[:1], *found[-1:]]))
+
+
+def _span(values: Iterable[float]) -> str:
+    """One number of two digits, or the least and the largest of several that differ in these."""
+    return " to ".join(f"{value:.2f}" for value in _ends(round(value, 2) + 0.0 for value in values))
+
+
+def _ratio_rows(one: MeasuredClaim, common: frozenset[tuple[str, str]]) -> Iterable[tuple[str | Code, ...]]:
+    """The ratios of every group of runs that differ in n alone; what all groups have in `common` is not repeated."""
     groups: dict[str, list[MeasuredRatio]] = {}
     for ratio in one.ratios:
-        groups.setdefault(_group(ratio), []).append(ratio)
+        name = ", ".join(text for key, text in _facts(ratio).items() if (key, text) not in common)
+        groups.setdefault(name, []).append(ratio)
     for name, ratios in groups.items():
         ratios.sort(key=_length)
         each = ", ".join(f"{_length(r)}: {_short(r, one)}" for r in ratios)
@@ -105,10 +123,16 @@ def _ratio_rows(one: MeasuredClaim) -> Iterable[tuple[str | Code, ...]]:
 
 
 def _group(ratio: MeasuredRatio) -> str:
+    return ", ".join(_facts(ratio).values())
+
+
+def _facts(ratio: MeasuredRatio) -> dict[str, str]:
+    """Everything about a run but its length, by name."""
     case = ratio.run.case
-    options = [f"{name}: {str(value).lower()}" for name, value in sorted(case.variant.items())]
+    options = {name: f"{name}: {str(value).lower()}" for name, value in sorted(case.variant.items())}
     sizes = sizes_line({name: size for name, size in case.sizes.items() if name not in ("n", "m")})
-    return ", ".join([f"{case.scope} {ratio.run.pass_}", *options, sizes, case.dtype])
+    named = {text.partition("=")[0]: text for text in sizes.split(", ") if text}
+    return {"": f"{case.scope} {ratio.run.pass_}", **options, **named, "dtype": case.dtype}
 
 
 def _length(ratio: MeasuredRatio) -> int:

@@ -17,7 +17,7 @@ from tfcost.errors import UserError
 from tfcost.symbols import SYMBOLS
 
 _TITLES = {"matmul_flops": "matmul FLOPs", "issued_bytes": "issued bytes (SM to L2)", "peak_bytes": "peak memory",
-           TIME: "time"}  # fmt: skip
+           TIME: "time (lines: predicted from measured ceilings, not fitted)"}  # fmt: skip
 _UNITS = {"matmul_flops": "FLOP", "issued_bytes": "B", "peak_bytes": "B", TIME: "s"}
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
 _MARKERS = "osD^vPX*"
@@ -60,13 +60,26 @@ def _draw_figures(points: Sequence[Point], folder: Path) -> Iterator[Path]:
     import matplotlib.pyplot as plt
 
     for figure in figures(points):
-        drawn, axes = plt.subplots(2, 2, figsize=(8.5, 6.6), layout="constrained")
-        for axis, quantity in zip(axes.flat, PLOTTED, strict=True):
-            _panel(axis, figure, [series(sweep, quantity) for sweep in figure.sweeps], quantity)
+        panels = _measured_panels(figure)
+        if not panels:
+            continue
+        rows, columns = (len(panels) + 1) // 2, min(len(panels), 2)
+        size = (8.5, 0.9 + 2.9 * rows)
+        drawn, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+        for axis in axes.flat[len(panels) :]:
+            axis.remove()
+        for axis, (quantity, found) in zip(axes.flat, panels.items(), strict=False):
+            _panel(axis, figure, found, quantity)
         handles, labels = _legend(figure)
         drawn.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, handlelength=4.5)
         drawn.suptitle(figure.title, fontsize=10)
         yield from _save(drawn, folder / figure.name)
+
+
+def _measured_panels(figure: Figure) -> dict[str, list[Series]]:
+    """The series by quantity, of the quantities that were measured: a curve alone shows nothing that holds."""
+    panels = {quantity: [series(sweep, quantity) for sweep in figure.sweeps] for quantity in PLOTTED}
+    return {quantity: found for quantity, found in panels.items() if any(one.measured for one in found)}
 
 
 def _panel(axis: Any, figure: Figure, found: Sequence[Series], quantity: str) -> None:
@@ -89,8 +102,6 @@ def _panel(axis: Any, figure: Figure, found: Sequence[Series], quantity: str) ->
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_title(_TITLES[quantity], fontsize=9)
     axis.set_xlabel(f"{figure.symbol}, {SYMBOLS[figure.symbol].meaning.partition(',')[0].partition(' (')[0]}")
-    if not any(one.measured or one.derived for one in found):
-        axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color="#777777")
 
 
 def _legend(figure: Figure) -> tuple[list[Any], list[str]]:

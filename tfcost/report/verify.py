@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import tfcost
+from tfcost.check.calibrate import calibrations
 from tfcost.check.cells import TIME, Cell, Unmatched
 from tfcost.check.rules import RULES
 from tfcost.check.summary import Summary, exceeded, exceptions, summarize, totals
@@ -12,20 +13,23 @@ from tfcost.evidence.record import Case
 from tfcost.quantities import QUANTITIES
 from tfcost.report.document import SCHEMA_VERSION
 from tfcost.report.page import Amount, Code, Page, Report, Table
+from tfcost.report.scaled_time import scaled_document, scaled_note, scaled_row, scaled_table
 from tfcost.report.units import human
-from tfcost.report.words import sizes_line
+from tfcost.report.words import case_name, case_text, percent
 
-_SUMMARY_COLUMNS = ("technique", "quantity", "cells", "equal", "within", "typical", "worst", "where")
+_TOTALS_COLUMNS = ("quantity", "cells", "equal", "within", "median", "worst", "in")
+_SUMMARY_COLUMNS = ("technique", *_TOTALS_COLUMNS)
 _CELL_COLUMNS = ("technique", "pass", "quantity", "derived", "measured", "difference", "rule", "case")
 _RULE_COLUMNS = ("quantity", "rule", "cells", "within", "why")
 _SHOWN = 20
 
+Row = tuple[Code | str, ...]
 Detail = Literal["totals", "techniques", "cells"]
 
 
 def verify_report(verified: Verified, detail: Detail = "techniques") -> Report:
-    """The report: totals by quantity alone, or also by technique, or also every cell. Cells that exceed their
-    tolerance come first, at most 20 of them.
+    """The report: totals by quantity alone, or also by technique, or also every cell. But for the totals, cells that
+    exceed their tolerance come first, at most 20 of them.
     """
     return Report(
         page=lambda: _page(verified, detail),
@@ -35,22 +39,22 @@ def verify_report(verified: Verified, detail: Detail = "techniques") -> Report:
 
 
 def _page(verified: Verified, detail: Detail) -> Page:
-    failed = exceeded(verified.cells)
+    failed, scaled, brief = exceeded(verified.cells), calibrations(verified.scaled), detail == "totals"
     tables = []
-    if failed:
+    if failed and not brief:
         tables.append(_cell_table(f"Outside their tolerance: {len(failed)} cells", failed[:_SHOWN]))
-    tables.append(_summary_table("By quantity", totals(verified.cells)))
-    if detail != "totals":
-        tables += [_summary_table("By technique", summarize(verified.cells)), _rule_table(verified.cells)]
+    tables.append(_totals_table(totals(verified.cells), [scaled_row(one) for one in scaled[:1]], brief))
+    if not brief:
+        tables += [_summary_table(summarize(verified.cells)), *scaled_table(scaled), _rule_table(verified.cells)]
     if detail == "cells":
         tables.append(_cell_table("Every cell", verified.cells))
-    if verified.unmatched and detail != "totals":
+    if verified.unmatched and not brief:
         tables.append(_unmatched_table(verified.unmatched))
     return Page(
         "Derived against measured",
         tuple(line for file in verified.files for line in file.machines),
         tuple(tables),
-        tuple(_notes(verified, failed)),
+        (*_notes(verified, failed), *scaled_note(scaled, sum(cell.quantity == TIME for cell in verified.cells))),
     )
 
 
@@ -58,28 +62,42 @@ def _notes(verified: Verified, failed: Sequence[Cell]) -> Iterable[str]:
     gated = sum(cell.within is not None for cell in verified.cells)
     yield f"{len(verified.cells)} cells, {gated} of them with a tolerance, {gated - len(failed)} within it"
     yield (
-        "equal: to the last digit; within: of the cells that have a tolerance; typical: the median of the differences' "
-        "sizes; worst: measured less derived"
+        "equal: to the last digit; within: of the cells that have a tolerance; median: of the sizes of the differences "
+        "(measured less derived, by derived); worst: of the cells outside their tolerance, if there are any, else of all"
     )
     for technique, count in verified.stale.items():
         yield f"{technique}: {count} measurements are of other code than its formulas; measure it again"
 
 
-def _summary_table(title: str, summaries: Sequence[Summary]) -> Table:
-    rows = tuple(
-        (
-            Code(one.technique),
-            _label(one.quantity),
-            str(one.cells),
-            str(one.equal),
-            f"{one.within} of {one.gated}" if one.gated else "not gated",
-            _percent(one.typical),
-            _percent(one.worst.relative, signed=True),
-            "" if one.worst.difference == 0 else case_text(one.worst.case, technique=one.technique == "all"),
-        )
-        for one in summaries
+def _totals_table(summaries: Sequence[Summary], more: Sequence[tuple[str, ...]], brief: bool) -> Table:
+    """One row per quantity; `brief` names where the largest difference is by technique, scope and pass alone."""
+    rows = [(*_summary_cells(one), _place(one.worst, brief)) for one in summaries]
+    return Table("By quantity", _TOTALS_COLUMNS, (*rows, *more))
+
+
+def _summary_table(summaries: Sequence[Summary]) -> Table:
+    rows: list[Row] = []
+    for one in summaries:
+        where = "" if one.worst.difference == 0 else case_text(one.worst.case, technique=False)
+        rows.append((Code(one.technique), *_summary_cells(one), where))
+    return Table("By technique", _SUMMARY_COLUMNS, tuple(rows))
+
+
+def _summary_cells(one: Summary) -> tuple[str, ...]:
+    return (
+        _label(one.quantity),
+        str(one.cells),
+        str(one.equal),
+        f"{one.within} of {one.gated}" if one.gated else "not gated",
+        percent(one.typical),
+        percent(one.worst.relative, signed=True),
     )
-    return Table(title, _SUMMARY_COLUMNS, rows)
+
+
+def _place(cell: Cell, brief: bool) -> str:
+    if cell.difference == 0:
+        return ""
+    return case_name(cell.case) if brief else case_text(cell.case)
 
 
 def _cell_table(title: str, cells: Sequence[Cell]) -> Table:
@@ -90,7 +108,7 @@ def _cell_table(title: str, cells: Sequence[Cell]) -> Table:
             _label(cell.quantity),
             Amount(cell.derived, _unit(cell.quantity)),
             Amount(cell.measured, _unit(cell.quantity)),
-            _percent(cell.relative, signed=True),
+            percent(cell.relative, signed=True),
             f"{cell.rule}{_allowance(cell)}",
             case_text(cell.case, technique=False),
         )
@@ -119,25 +137,12 @@ def _unmatched_table(unmatched: Sequence[Unmatched]) -> Table:
     return Table("Cases without a cell", ("technique", "outcome", "case", "reason"), rows)
 
 
-def case_text(case: Case, technique: bool = True) -> str:
-    """A case in one line: "layer backward causal: true, n=513, h=12, bfloat16"."""
-    options = [f"{name}: {str(value).lower()}" for name, value in sorted(case.variant.items())]
-    words = " ".join(([case.technique] if technique else []) + [case.scope, case.pass_])
-    return ", ".join([words, *options, sizes_line(case.sizes), case.dtype])
-
-
 def _label(quantity: str) -> str:
     return "time" if quantity == TIME else QUANTITIES[quantity].label
 
 
 def _unit(quantity: str) -> str:
     return "s" if quantity == TIME else QUANTITIES[quantity].unit
-
-
-def _percent(share: float, signed: bool = False) -> str:
-    if share == 0:
-        return "0"
-    return f"{100 * share:+.3g} %" if signed else f"{100 * share:.3g} %"
 
 
 def _document(verified: Verified) -> dict[str, Any]:
@@ -158,6 +163,7 @@ def _document(verified: Verified) -> dict[str, Any]:
                   for name in dict.fromkeys(rule.name for rule in RULES)],
         "without_cells": [{**_case(one.case), "outcome": one.outcome, "reason": one.reason}
                           for one in verified.unmatched],
+        "scaled_time": scaled_document(calibrations(verified.scaled)),
         "stale": dict(verified.stale),
     }  # fmt: skip
 

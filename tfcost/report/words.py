@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from tfcost.analysis.answer import Answer, Evaluated
 from tfcost.analysis.theta import Theta
+from tfcost.evidence.record import Case
 from tfcost.report.page import Cell, Class
 from tfcost.symbols import SYMBOLS
 
@@ -23,6 +24,26 @@ def _follows(name: str, symbols: Mapping[str, int]) -> bool:
     """Whether a size says nothing new: as many keys as queries, as many key/value heads as heads."""
     leader = {"m": "n", "h_kv": "h"}.get(name)
     return leader is not None and symbols.get(leader) == symbols[name]
+
+
+def case_name(case: Case) -> str:
+    """What ran, without its sizes: "flash core backward"."""
+    return f"{case.technique} {case.scope} {case.pass_}"
+
+
+def case_text(case: Case, technique: bool = True) -> str:
+    """A case in one line: "layer backward, causal: true, n=513, h=12, bfloat16"."""
+    options = [f"{name}: {str(value).lower()}" for name, value in sorted(case.variant.items())]
+    name = case_name(case) if technique else f"{case.scope} {case.pass_}"
+    return ", ".join([name, *options, sizes_line(case.sizes), case.dtype])
+
+
+def percent(share: float, signed: bool = False) -> str:
+    """A share of 1 in percent, with three digits: "0", "33.6 %", "+1160 %"."""
+    if share == 0:
+        return "0"
+    figure = f"{100 * share:.0f}" if abs(share) >= 1 else f"{100 * share:.3g}"
+    return f"{'+' if signed and share > 0 else ''}{figure} %"
 
 
 def class_cell(theta: Theta | None) -> Cell:
