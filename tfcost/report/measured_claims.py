@@ -19,7 +19,7 @@ _NOTE = (
     "of the derived formula at these sizes. It decides if measured and derived slope differ by at most "
     f"{SAME_SLOPE}: lower terms bend a slope. Else the measured slope must be within {LIKE_A_POWER} of a stated power."
 )
-_STEPS = "{} more statements are about single steps, not measured alone: 'tfcost techniques --claims' derives them."
+_STEPS = "{} more statements are about steps, not measured alone: 'tfcost techniques --claims' derives them."
 UNMEASURED, STEP = "not measured", "a step, not measured alone"
 
 

@@ -17,7 +17,7 @@ from tfcost.errors import UserError
 from tfcost.symbols import SYMBOLS
 
 _TITLES = {"matmul_flops": "matmul FLOPs", "issued_bytes": "issued bytes (SM to L2)", "peak_bytes": "peak memory",
-           TIME: "time (lines: predicted from measured ceilings, not fitted)"}  # fmt: skip
+           TIME: "time (lines: predicted, not fitted)"}  # fmt: skip
 _UNITS = {"matmul_flops": "FLOP", "issued_bytes": "B", "peak_bytes": "B", TIME: "s"}
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
 _MARKERS = "osD^vPX*"

@@ -1,4 +1,4 @@
-"""Predicted times scaled by the longest of their sweep: calibrations in, a row, a table, a note and the document out."""
+"""Predicted times scaled by the longest of their sweep: calibrations in, row, table, note and document out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,9 +40,9 @@ def scaled_note(found: Sequence[Calibration], timed: int) -> list[str]:
         return []
     every = found[0]
     return [
-        f"{LABEL}: {every.times} of {timed} times. In {every.sweeps} sweeps of one length (all else equal) the ratio of "
-        "measured to predicted time at the longest scales the prediction at the others; the longest itself is left out, "
-        f"as is what is in no such sweep. Not scaled, the same {every.times} times differ by {percent(every.raw)} "
+        f"{LABEL}: {every.times} of {timed} times. In {every.sweeps} sweeps of a length, all else equal, the ratio of "
+        "measured to predicted time at the longest scales the prediction at the others; the longest itself is left "
+        f"out, as is what is in no such sweep. Not scaled, the same {every.times} times differ by {percent(every.raw)} "
         "(median)."
     ]
 

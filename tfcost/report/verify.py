@@ -63,7 +63,7 @@ def _notes(verified: Verified, failed: Sequence[Cell]) -> Iterable[str]:
     yield f"{len(verified.cells)} cells, {gated} of them with a tolerance, {gated - len(failed)} within it"
     yield (
         "equal: to the last digit; within: of the cells that have a tolerance; median: of the sizes of the differences "
-        "(measured less derived, by derived); worst: of the cells outside their tolerance, if there are any, else of all"
+        "(measured less derived, by derived); worst: of the cells outside their tolerance, if any, else of all"
     )
     for technique, count in verified.stale.items():
         yield f"{technique}: {count} measurements are of other code than its formulas; measure it again"
