@@ -24,8 +24,8 @@ UNMEASURED, STEP = "not measured", "a step, not measured alone"
 
 
 def measured_claims_report(claims: Sequence[MeasuredClaim], machines: Sequence[str]) -> Report:
-    """One row per claim about a whole technique, and one per case and options for every claim about a ratio; the document
-    and the records have a claim about a step too.
+    """One row per claim about a whole technique, and one per case and options for every claim about a ratio; document
+    and records have the claims about steps too.
     """
     return Report(
         page=lambda: _page(claims, machines),
