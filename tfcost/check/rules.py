@@ -98,7 +98,7 @@ RULES: tuple[Rule, ...] = (
         lambda cell: cell.measured <= cell.padded and cell.measured + 2 * cell.counters.fp32_fma >= cell.derived,
     ),
     Rule(
-        _FLOPS, "library tiles", "the library fills sizes up to its own tiles, whose sides are multiples of 32 up to 256",
+        _FLOPS, "library tiles", "the library fills sizes up to its own tiles, with sides of 32, 64, … up to 256",
         lambda cell: not cell.all_triton,
         lambda cell: cell.derived <= cell.measured <= cell.padded,
         lambda cell: cell.padded - cell.derived,
