@@ -23,6 +23,7 @@ from techniques import moe_launchers  # noqa: E402
 from techniques.moe_launchers import LAUNCHES, launch, tiles_of  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from tfcost.analysis.routing import of_histogram  # noqa: E402
 from tfcost.cost import Cost  # noqa: E402
 from tfcost.derive.costs import derive_variant  # noqa: E402
 from tfcost.derive.subject import Size, Subject, Tensor  # noqa: E402
@@ -149,6 +150,18 @@ def test_whole_passes_equal_the_interpreter(counted: dict[str, list[dict[str, in
             # A forward pass that trains stores two products more: gate and up, T*k rows of f.
             found["store"] += 2 * 2 * len(routing) * len(routing[0]) * sizes["f"]
         assert found == {kind: truth[kind] for kind in AMOUNTS}
+
+
+def test_a_histogram_gives_what_the_interpreter_counts(counted: dict[str, list[dict[str, int]]]) -> None:
+    """From the cost of an even routing, for one that is not."""
+    sizes = {"b": 1, "n": len(UNEVEN), "k": 1, "d": PASS_SIZES["d"], "f": PASS_SIZES["f"], "E": PASS_SIZES["count"]}
+    rows = histogram(UNEVEN)
+    found = Counter({"store": 2 * 2 * len(UNEVEN) * sizes["f"]})  # for training the forward pass keeps gate and up
+    for cost in costs("balanced").values():
+        for kind, name in AMOUNTS.items():
+            amounts = [one.amounts[name] for one in cost.operations if one.launch and name in one.amounts]
+            found[kind] += sum(of_histogram(amount, rows, sizes).evaluate(sizes) for amount in amounts)
+    assert found == {kind: counted["passes"][1][kind] for kind in AMOUNTS}
 
 
 def of_kernels(cost: Cost, values: dict[str, int]) -> Counter[str]:
