@@ -137,11 +137,36 @@ def test_definitions_are_written_in_and_folded_back() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["n", "n > d > w", "n + d >= w", "n >= 0", "2*d = n", "d = d*h", "n = Max(d, h)", "n >= -d", "n == d", "n >> ", ""],
+    [
+        "n",
+        "n > d > w",
+        "n + d >= w",
+        "n > d + w",
+        "n >= d - w",
+        "n >= d + Max(w, h)",
+        "n >= 0",
+        "2*d = n",
+        "d = d*h",
+        "n = Max(d, h)",
+        "n >= -d",
+        "n == d",
+        "n >> ",
+        "",
+    ],
 )
 def test_what_is_not_a_constraint(text: str) -> None:
     with pytest.raises(UserError):
         Regime.of(text)
+
+
+def test_a_sum_is_at_least_each_of_its_terms() -> None:
+    order = Regime.of("h*d_h >= 2*w + 3*g", implied=("d = h*d_h",)).order({"n", "h", "d_h", "g", "w"})
+    assert order.at_most(monomial("w"), monomial("h*d_h"))
+    assert order.at_most(monomial("g"), monomial("h*d_h"))
+    assert not order.at_most(monomial("w"), monomial("h"))
+    assert not order.vanishes(monomial("w"), monomial("h*d_h"))
+    strict = Regime.of("g + w << n").order({"n", "g", "w"})
+    assert strict.vanishes(monomial("w"), monomial("n"))
 
 
 def test_contradictions_and_circles() -> None:

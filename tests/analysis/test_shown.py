@@ -1,9 +1,13 @@
 """Shown formulas equal the exact ones wherever they say they hold; classes are those of the source document."""
 
+import random
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfcost.analysis.conditions import conditions
 from tfcost.analysis.query import fill_sizes
 from tfcost.analysis.shown import class_of, is_tangled, shown_form
 from tfcost.formula import Formula
@@ -57,6 +61,42 @@ def test_a_class_that_rounding_leaves_open_is_that_of_whole_tiles() -> None:
     found = class_of(formula, fill_sizes({}), {})
     assert found is not None
     assert (found.text, found.regime) == ("h*n**2", "n a multiple of 128")
+
+
+DILATED = "4*k*n*d - 256*d*k*s*Min(k/128, n/(128*s))"
+BOTH = "d*n*Min(ceiling(g/64) + ceiling(w/64), ceiling(n/64)) - d*n*ceiling(g/64)"
+
+
+@pytest.mark.parametrize(
+    ("formula", "sizes", "text", "regime"),
+    [
+        (DILATED, {"k": 128, "s": 4}, "k*n*d", "k*s <= n"),
+        (DILATED, {"k": 1280, "s": 40}, "k*n*d", "n <= k*s"),
+        ("d*n*Min(n, g + w) - d*n*g/2", {"g": 1, "w": 512}, "n*w*d + n*g*d", "g + w <= n"),
+        (BOTH, {"g": 64, "w": 512}, "n*w*d", "g + w <= n, whole tiles"),
+    ],
+)
+def test_a_class_that_an_order_of_sizes_decides_says_so(
+    formula: str, sizes: dict[str, int], text: str, regime: str
+) -> None:
+    values = fill_sizes(sizes)
+    found = class_of(Formula(formula), values, {})
+    assert found is not None
+    assert (found.text, found.regime) == (text, regime)
+    # At whole tiles so ordered the quotient stays between constants, whatever the sizes.
+    draw = random.Random(0)
+    sampled = [values | {name: 64 * 4 ** draw.randrange(9) for name in "ndwgks"} for _ in range(2000)]
+    ordered = [
+        at for at in sampled if all(condition.holds(at) for condition in conditions([regime.partition(", ")[0]]))
+    ]
+    assert len(ordered) > 100
+    quotients = [Fraction(Formula(formula).evaluate(at)) / found.formula.evaluate(at) for at in ordered]
+    assert 0 < min(quotients) <= max(quotients) < 1000 * min(quotients)
+
+
+def test_an_order_that_does_not_decide_leaves_the_class_open() -> None:
+    """At k*s = n nothing is left."""
+    assert class_of(Formula("4*k*n*d - 512*d*k*s*Min(k/128, n/(128*s))"), fill_sizes({"k": 128, "s": 4}), {}) is None
 
 
 def test_where_a_class_is_asked_for() -> None:

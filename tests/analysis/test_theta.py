@@ -95,6 +95,11 @@ CASES = [
     ("n*Mod(m, 8) + n**2", (), "n**2"),
     ("Min(n, w)*n - Min(n, w)", (), "n*Min(n, w)"),
     ("7", (), "1"),
+    ("4*g*n - 2*g**2 - 4*g*w + 4*n*w - 2*w**2 - 256*g - 256*w + 512*n", ("g + w <= n",), "n*w + n*g"),
+    ("4*n*(g + w) - 2*(g + w)**2", ("n >> g + w",), "n*w + n*g"),
+    ("n*Min(n, g + 2*w)", ("2*n >= 2*g + 4*w",), "n*w + n*g"),
+    ("4*k*n - 2*k**2*s", ("k*s <= n",), "k*n"),
+    ("d*n - d*w - d*g", ("n >> g + w",), "n*d"),
 ]
 
 
@@ -134,6 +139,7 @@ def test_no_leading_term_where_rounding_blurs_it() -> None:
     ("text", "texts"),
     [
         ("n*w - w**2", ("w <= n",)),
+        ("4*n*(g + w) - 2*(g + w)**2", ("g <= n", "w <= n")),
         ("ceiling(n/128)*128 - n", ()),
         ("Max(0, n - w)", ()),
         ("floor(n/c)", ()),

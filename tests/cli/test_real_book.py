@@ -98,6 +98,17 @@ def test_explain_goes_down_to_the_lines_of_the_kernel(real: Run) -> None:
     assert sum(one["quantities"]["matmul_flops"]["value"] for one in dots) == 4 * 8192**2 * 64
 
 
+def test_explain_says_what_uneven_routings_cost(real: Run) -> None:
+    found = document(real, "explain", "moe")["explanation"]["routing"]
+    for one in found["quantities"].values():
+        assert one["even"] < one["expected"] < one["worst"]
+    (tiles,) = found["tiles"]
+    assert tiles["rows"] == 128
+    assert 8 * 1024 // 128 < tiles["expected"] < 8 * 1024 // 128 + 8
+    assert "random: each token goes to k of the E experts" in real("explain", "moe").stdout
+    assert "routing" not in document(real, "explain", "moe", "--option", "routing=worst")["explanation"]
+
+
 @pytest.mark.parametrize("causal", ["--causal", "--no-causal"])
 def test_explain_flash_gives_the_theorem_of_its_traffic(real: Run, causal: str) -> None:
     """Dao et al. (2022), theorem 2: n**2*d**2/M for M between d and n*d; the source document claims time and space."""

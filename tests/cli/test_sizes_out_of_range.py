@@ -15,6 +15,7 @@ Run = Any
         (["longformer", "flash", "--g", "-1"], "--g: '-1' is not a whole number of at least 0"),
         (["moe", "ffn", "--k", "0"], "--k: 0 is less than 1"),
         (["moe", "ffn", "--E", "0"], "--E: 0 is less than 1"),
+        (["moe", "ffn", "--k", "9", "--E", "8"], "moe: its formulas do not apply: k <= E does not hold at E = 8"),
         (["local", "flash", "--n", "0"], "--n: 0 is less than 1"),
         (["strided", "flash", "--s", "1000", "--n", "100"], "strided: its formulas do not apply: s <= n does not hold"),
         (["top-k", "flash", "--n", "512"], "top-k: its formulas do not apply: k <= m does not hold at k = 1024, m = 5"),

@@ -14,8 +14,9 @@ from tfcost.errors import CannotMeasure
 from tfcost.evidence.read import read_evidence
 from tfcost.evidence.record import Case
 from tfcost.evidence.write import evidence_text
-from tfcost.measure.command import Settings, file_name, measure, shared_out
+from tfcost.measure.command import Settings, file_name, measure, predicted_launches, shared_out
 from tfcost.measure.counters import METRICS
+from tfcost.measure.job import chunks
 from tfcost.measure.plan import Selection, make_plan
 
 BOOK = load_book()
@@ -161,3 +162,17 @@ def test_shares_keep_together_what_compiles_alike() -> None:
             kind = (case.sizes["d_h"], case.dtype, str(case.variant), case.sizes["n"] % 16 == 0)
             by_kernel.setdefault(kind, set()).add(where[place])
     assert all(len(numbers) == 1 for numbers in by_kernel.values())
+
+
+def test_groups_weigh_about_the_same() -> None:
+    weights = dict(enumerate([1, 2, 3, 200, 100, 40, 20]))
+    assert list(chunks(list(weights), weights, 150)) == [[0, 1, 2], [3], [4, 5], [6]]
+    assert list(chunks([], weights, 150)) == []
+
+
+def test_what_launches_few_kernels_is_counted_first() -> None:
+    few, many = (case for case in make_plan(BOOK, Selection()).cases
+                 if case.sizes.get("n") == 1024 and case.technique in ("flash", "recompute")
+                 and case.scope in ("layer", "stack") and case.pass_ in ("forward", "train")
+                 and case.variant.get("policy", "none") == "none")  # fmt: skip
+    assert 0 < predicted_launches(few, BOOK) < predicted_launches(many, BOOK)

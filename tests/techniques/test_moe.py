@@ -23,6 +23,7 @@ from techniques import moe_launchers  # noqa: E402
 from techniques.moe_launchers import LAUNCHES, launch, tiles_of  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from tfcost.analysis.routing import of_histogram  # noqa: E402
 from tfcost.cost import Cost  # noqa: E402
 from tfcost.derive.costs import derive_variant  # noqa: E402
 from tfcost.derive.subject import Size, Subject, Tensor  # noqa: E402
@@ -151,6 +152,18 @@ def test_whole_passes_equal_the_interpreter(counted: dict[str, list[dict[str, in
         assert found == {kind: truth[kind] for kind in AMOUNTS}
 
 
+def test_a_histogram_gives_what_the_interpreter_counts(counted: dict[str, list[dict[str, int]]]) -> None:
+    """From the cost of an even routing, for one that is not."""
+    sizes = {"b": 1, "n": len(UNEVEN), "k": 1, "d": PASS_SIZES["d"], "f": PASS_SIZES["f"], "E": PASS_SIZES["count"]}
+    rows = histogram(UNEVEN)
+    found = Counter({"store": 2 * 2 * len(UNEVEN) * sizes["f"]})  # for training the forward pass keeps gate and up
+    for cost in costs("balanced").values():
+        for kind, name in AMOUNTS.items():
+            amounts = [one.amounts[name] for one in cost.operations if one.launch and name in one.amounts]
+            found[kind] += sum(of_histogram(amount, rows, sizes).evaluate(sizes) for amount in amounts)
+    assert found == {kind: counted["passes"][1][kind] for kind in AMOUNTS}
+
+
 def of_kernels(cost: Cost, values: dict[str, int]) -> Counter[str]:
     """What the kernels of a pass do, torch's own operations left out."""
     amounts = [operation.amounts for operation in cost.operations if operation.launch]
@@ -217,6 +230,7 @@ def test_algorithmic_flops_are_those_of_the_reference_one_expert_at_a_time(
 
 
 def test_reference_and_capacity_compute_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moe, "check_experts", lambda *_: None)  # which asks for a GPU
     monkeypatch.setattr(moe, "gated_activation", lambda gate, up: torch.nn.functional.silu(gate) * up)
     monkeypatch.setattr(moe, "route", lambda x, w, k: (_weights(x, w, k), route(x, w, k)[1]))
     x, given = torch.randn(2, 8, 6, dtype=torch.float64), weights(6, 10, 4, shared=True)
@@ -249,6 +263,7 @@ def test_capacity_drops_the_last_tokens(c: int) -> None:
 
 @pytest.mark.parametrize(("b", "n", "c", "k"), [(2, 5, 3, 2), (1, 9, 1, 1), (1, 4, 20, 3)])
 def test_capacity_equals_the_flop_counter(b: int, n: int, c: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moe, "check_experts", lambda *_: None)  # which asks for a GPU
     monkeypatch.setattr(moe, "gated_activation", lambda gate, up: torch.nn.functional.silu(gate) * up)
     inputs = [torch.randn(b, n, 6), *(tensor.float() for tensor in weights(6, 10, 4))]
     inputs = [tensor.requires_grad_() for tensor in inputs]

@@ -1,7 +1,7 @@
 """A query and its cost in, the evaluated answer out: for every quantity its value and class, the same per step."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
@@ -15,12 +15,11 @@ from tfcost.formula import tree as t
 from tfcost.quantities import QUANTITIES, QuantityKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluated:
     """One quantity at the query's sizes.
 
-    `formula` is the form to show, `shown_under` what that form supposes; `theta` is None where no regime that is tried
-    decides the class.
+    `formula` is the form to show, `shown_under` what that form supposes; `classify` finds its class.
     """
 
     kind: QuantityKind
@@ -28,9 +27,14 @@ class Evaluated:
     formula: Formula
     shown_under: str
     value: int | Fraction
-    theta: Theta | None
+    classify: Callable[[], Theta | None] = field(compare=False, repr=False)
     provenance: str
     note: str = ""
+
+    @cached_property
+    def theta(self) -> Theta | None:
+        """The class, None where no regime that is tried decides it. It may take long, and many are never shown."""
+        return self.classify()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def evaluate(
         formula=shown.formula,
         shown_under=", ".join(filter(None, (readable_under if readable else "", shown.regime))),
         value=exact.evaluate(values),
-        theta=class_of(exact, values, fixed),
+        classify=lambda: class_of(exact, values, fixed),
         provenance=provenance,
         note=note,
     )

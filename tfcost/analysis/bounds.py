@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tfcost.analysis import polynomial as poly
+from tfcost.analysis.constraints import Constraint
 from tfcost.analysis.polynomial import Exact, Monomial, Polynomial
-from tfcost.analysis.regime import Constraint, Regime
+from tfcost.analysis.regime import Regime
 from tfcost.analysis.slack import nonnegative
 from tfcost.errors import UserError
 from tfcost.formula import Formula

@@ -30,7 +30,12 @@ class Entry:
     count: Formula
     value: int | Fraction
     share: Fraction
-    theta: Theta | None
+
+    @property
+    def theta(self) -> Theta | None:
+        """Of all executions: the count does not depend on what the class depends on."""
+        theta = self.each.theta
+        return theta and replace(theta, formula=_product(self.count, theta.formula), leading=None)
 
     @property
     def total(self) -> Evaluated:
@@ -38,7 +43,7 @@ class Entry:
         if self.count == ONE:
             return self.each
         exact, formula = times(self.count, self.each.exact), _product(self.count, self.each.formula)
-        return replace(self.each, exact=exact, formula=formula, value=self.value, theta=self.theta)
+        return replace(self.each, exact=exact, formula=formula, value=self.value, classify=lambda: self.theta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +156,7 @@ class _Evaluator:
         value = each.value * count.evaluate(self.values)
         whole = self.quantities[name].value
         share = Fraction(value) / whole if whole else Fraction(0)
-        return Entry(each, count, value, share, _class_of_all(count, each.theta))
-
-
-def _class_of_all(count: Formula, theta: Theta | None) -> Theta | None:
-    """The class of `count` executions: the count does not depend on what the class depends on."""
-    return theta and replace(theta, formula=_product(count, theta.formula), leading=None)
+        return Entry(each, count, value, share)
 
 
 def _product(count: Formula, formula: Formula) -> Formula:

@@ -5,7 +5,6 @@ one whose distance from the boundary grows without bound. A monomial dominates a
 on the extreme rays.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,7 +12,8 @@ from functools import cached_property, lru_cache
 from math import lcm
 
 from tfcost.analysis.cone import Vector, cut, dot, extreme_rays
-from tfcost.analysis.polynomial import Exact, Monomial, expand, joined, monomial_tree
+from tfcost.analysis.constraints import Constraint, Definition, SumConstraint, read, single, times_factor
+from tfcost.analysis.polynomial import Monomial, joined, monomial_tree
 from tfcost.errors import UserError
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
@@ -27,46 +27,35 @@ FFN_DEFAULT = "f = 4*d"
 PER_SAMPLE = ("b",)
 """Symbols that classes leave out unless asked: costs are linear in the batch."""
 
-_RELATION = re.compile(r">>|<<|>=|<=|=|>|<")
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """`greater` is at least `factor` times `lesser`, plus `margin` (1: they differ, and sizes are whole numbers);
-    `strict`: the quotient grows without bound.
-    """
-
-    greater: Monomial
-    lesser: Monomial
-    factor: Exact
-    strict: bool
-    margin: int = 0
-
 
 @dataclass(frozen=True)
 class Regime:
-    """A set of constraints and relations; `constants` are symbols that count as constants in a class."""
+    """A set of constraints and relations; `constants` are symbols that count as constants in a class.
+
+    Each term of one of the `sums` is a constraint of its own as well.
+    """
 
     text: str = ""
     constraints: tuple[Constraint, ...] = ()
     relations: tuple[tuple[str, Formula], ...] = ()
+    sums: tuple[SumConstraint, ...] = ()
     constants: frozenset[str] = frozenset(PER_SAMPLE)
 
     @classmethod
     def of(cls, *texts: str, constants: Iterable[str] = PER_SAMPLE, implied: Sequence[str] = ()) -> "Regime":
         """The regime of constraints `monomial >> monomial` (or <<, >=, <=, >, <) and relations `symbol = monomial`.
 
-        What is `implied` holds as well but is not part of the regime's text. UserError for anything else.
+        The lesser side of >=, <=, >> and << may be a sum of monomials. What is `implied` holds as well but is not part
+        of the regime's text. UserError for anything else.
         """
-        constraints: list[Constraint] = []
-        equal: list[tuple[str, Formula]] = []
-        for text in (*texts, *implied):
-            part = _read(text)
-            if isinstance(part, Constraint):
-                constraints.append(part)
-            else:
-                equal.append(part)
-        return cls(", ".join(texts), tuple(constraints), tuple(equal), frozenset(constants))
+        stated = [one for text in (*texts, *implied) for one in read(text)]
+        return cls(
+            ", ".join(texts),
+            tuple(one for one in stated if isinstance(one, Constraint)),
+            tuple((one.name, one.value) for one in stated if isinstance(one, Definition)),
+            tuple(one for one in stated if isinstance(one, SumConstraint)),
+            frozenset(constants),
+        )
 
     def applied(self, node: t.Node) -> t.Node:
         """`node` with every symbol that a relation defines replaced by its definition."""
@@ -80,7 +69,7 @@ class Regime:
     def collected(self, monomial: Monomial) -> Monomial:
         """`monomial` with definitions folded back: h*d_h becomes d, as often as it divides."""
         for name, value in self.relations:
-            pattern, _ = _single(self.applied(value.tree))
+            pattern, _ = single(self.applied(value.tree))
             power = _multiplicity(monomial, pattern)
             if power:
                 folded = frozenset([(name, power)])
@@ -97,8 +86,18 @@ class Regime:
         """The constraints in terms of the symbols that the relations leave."""
         return tuple(self._reduced(constraint) for constraint in self.constraints)
 
+    @cached_property
+    def reduced_sums(self) -> tuple[SumConstraint, ...]:
+        """The sums in terms of those symbols."""
+        found = []
+        for one in self.sums:
+            above, scale = single(self.applied(monomial_tree(one.greater)))
+            lesser = times_factor(Formula.of_tree(self.applied(one.lesser.tree)), 1 / Fraction(scale))
+            found.append(SumConstraint(above, lesser, one.strict))
+        return tuple(found)
+
     def _reduced(self, constraint: Constraint) -> Constraint:
-        above, below = (_single(self.applied(monomial_tree(side))) for side in (constraint.greater, constraint.lesser))
+        above, below = (single(self.applied(monomial_tree(side))) for side in (constraint.greater, constraint.lesser))
         factor = t.exact(Fraction(constraint.factor * below[1]) / above[1])
         return replace(constraint, greater=above[0], lesser=below[0], factor=factor)
 
@@ -161,34 +160,6 @@ class Order:
 @lru_cache(maxsize=256)
 def _order(regime: Regime, symbols: frozenset[str], extra: tuple[Constraint, ...]) -> Order:
     return Order(regime, symbols, extra)
-
-
-def _read(text: str) -> "Constraint | tuple[str, Formula]":
-    signs = _RELATION.findall(text)
-    if len(signs) != 1:
-        raise UserError(f"a regime is made of constraints such as 'n >> d', 'w <= n', 'd = h*d_h', not '{text}'")
-    (sign,) = signs
-    left, right = (Formula(side) for side in text.split(sign))
-    if sign == "=":
-        if not isinstance(left.tree, t.Symbol) or left.tree.name in right.symbols:
-            raise UserError(f"the left side of '{text}' must be a symbol that the right side does not use")
-        _single(right.tree)
-        return left.tree.name, right
-    if sign[0] == "<":
-        left, right = right, left
-    (greater, above), (lesser, below) = _single(left.tree), _single(right.tree)
-    margin = 1 if "=" not in sign and above == 1 and isinstance(below, int) else 0
-    return Constraint(greater, lesser, t.exact(Fraction(below) / above), sign in (">>", "<<"), margin)
-
-
-def _single(node: t.Node) -> tuple[Monomial, Exact]:
-    """The monomial and coefficient of a product of symbols; UserError for anything else."""
-    polynomial = expand(node)
-    if len(polynomial) == 1:
-        ((monomial, coefficient),) = polynomial.items()
-        if coefficient > 0 and all(isinstance(atom, str) for atom, _ in monomial):
-            return monomial, coefficient
-    raise UserError(f"a regime compares products of symbols, not {Formula.of_tree(node)}")
 
 
 def _multiplicity(monomial: Monomial, pattern: Monomial) -> int:

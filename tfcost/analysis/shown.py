@@ -11,15 +11,18 @@ from fractions import Fraction
 
 from tfcost.analysis import polynomial as poly
 from tfcost.analysis.bounds import Undecided
+from tfcost.analysis.ordered import decided_by_order, picked
 from tfcost.analysis.readable import Readable, readable
 from tfcost.analysis.regime import Regime
 from tfcost.analysis.theta import Theta, theta
 from tfcost.analysis.tiles import mapped
+from tfcost.errors import UserError
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
 
 _REGIMES = ("", "n >= d", "n >> d")
 _MOST_ROUNDINGS = 10
+_MOST_ORDERS = 3  # more are no statement to read
 _ALWAYS = ("h_kv <= h", "h <= d")
 _PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k", "s")
 _WIDTH = "d = h*d_h"
@@ -44,7 +47,22 @@ def class_of(
         except Undecided:
             pass
     found = _class_of_whole_tiles(formula, Regime.of(implied=implied))
-    return found if found or where is not None else _class_at_sizes(formula, values, implied)
+    if found or where is not None:
+        return found
+    return _class_where_decided(formula, values, implied) or _class_at_sizes(formula, values, implied)
+
+
+def _class_where_decided(formula: Formula, values: Mapping[str, int], implied: tuple[str, ...]) -> Theta | None:
+    """The class at whole tiles, where sizes are ordered as at `values` as far as every Min and Max asks for it."""
+    aligned = readable(formula)
+    try:
+        decided, orders = decided_by_order(aligned.formula, values)
+        if not 1 <= len(orders) <= _MOST_ORDERS:
+            return None
+        found = theta(readable(decided).formula, Regime.of(*orders, implied=implied))
+    except UserError:  # the order is not one of products and sums, or does not decide the class
+        return None
+    return replace(found, regime=", ".join([*orders, *(["whole tiles"] if aligned.regime else [])]))
 
 
 def in_class_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Formula:
@@ -76,7 +94,7 @@ def _class_at_sizes(formula: Formula, values: Mapping[str, int], implied: tuple[
 
 def decided_at(formula: Formula, values: Mapping[str, int]) -> Formula:
     """The readable form of `formula` with every Min and Max replaced by the argument that it equals at `values`."""
-    tree = mapped(readable(formula).formula.tree, lambda call: _largest(call, values))
+    tree = mapped(readable(formula).formula.tree, lambda call: picked(call, values))
     return readable(Formula.of_tree(tree)).formula
 
 
@@ -94,7 +112,7 @@ def shown_form(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, 
     """The form of `formula` to read at `values`, and what it supposes beyond them ("": nothing)."""
     regime = model_regime(values)
     found = readable(_rewritten(formula, values, {}), regime, collect=True)
-    decided = mapped(found.formula.tree, lambda call: _largest(call, values))
+    decided = mapped(found.formula.tree, lambda call: picked(call, values))
     if decided != found.formula.tree:
         again = readable(Formula.of_tree(decided), regime, collect=True)
         conditions = [found.regime, again.regime, "sizes like these, where this is the largest of several terms"]
@@ -155,11 +173,3 @@ def _rewritten(formula: Formula, values: Mapping[str, int], more: Mapping[str, s
 def _holds(name: str, definition: str, values: Mapping[str, int]) -> bool:
     formula = Formula(definition)
     return name in values and formula.symbols <= values.keys() and formula.evaluate(values) == values[name]
-
-
-def _largest(call: t.Call, values: Mapping[str, int]) -> t.Node:
-    """For a Min or Max, the argument that it equals at `values`."""
-    if call.function not in ("Min", "Max"):
-        return call
-    pick = max if call.function == "Max" else min
-    return pick(call.arguments, key=lambda argument: Formula.of_tree(argument).evaluate(values))

@@ -8,7 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
-from tfcost.analysis.polynomial import UNIT, Exact, Monomial, Polynomial, joined, names, replaced, times, total
+from tfcost.analysis.polynomial import (
+    UNIT,
+    Exact,
+    Monomial,
+    Polynomial,
+    expand,
+    joined,
+    names,
+    replaced,
+    scaled,
+    times,
+    total,
+)
 from tfcost.analysis.regime import Regime
 from tfcost.formula.tree import exact
 
@@ -71,15 +83,21 @@ def slacks(regime: Regime, symbols: set[str], base: int) -> Iterator[Slack]:
 
 
 def _lower_bounds(regime: Regime, base: int) -> dict[str, list[Polynomial]]:
+    """For every symbol what it is at least, sums first: they say more than their terms."""
     bounds: dict[str, list[Polynomial]] = {}
-    for constraint in regime.reduced:
-        for atom, exponent in constraint.greater:
+
+    def add(greater: Monomial, lesser: Polynomial, margin: int = 0) -> None:
+        for atom, exponent in greater:
             if exponent == 1 and isinstance(atom, str) and atom not in regime.constants:
-                rest: Monomial = frozenset(pair for pair in constraint.greater if pair[0] != atom)
-                factor = constraint.factor * (base if constraint.strict else 1)
-                margin: Polynomial = {UNIT: constraint.margin} if constraint.margin and not rest else {}
-                lesser: Polynomial = {joined(constraint.lesser, rest, -1): exact(factor)}
-                bounds.setdefault(atom, []).append(total([lesser, margin]))
+                rest: Monomial = frozenset(pair for pair in greater if pair[0] != atom)
+                least = times(lesser, {joined(UNIT, rest, -1): 1})
+                bounds.setdefault(atom, []).append(total([least, {UNIT: margin if not rest else 0}]))
+
+    for one in regime.reduced_sums:
+        add(one.greater, scaled(expand(one.lesser.tree), base if one.strict else 1))
+    for constraint in regime.reduced:
+        factor = constraint.factor * (base if constraint.strict else 1)
+        add(constraint.greater, {constraint.lesser: exact(factor)}, constraint.margin)
     return bounds
 
 

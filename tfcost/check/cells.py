@@ -80,9 +80,11 @@ def compare(evidence: Evidence, book: Book, techniques: Sequence[str] = ()) -> C
         except UserError as error:
             unmatched.append(Unmatched(case, "no formula", str(error)))
             continue
-        l2_bytes = evidence.environments[measurement.environment].l2_bytes
+        machine = evidence.environments[measurement.environment]
         for quantity, expected, found in _pairs(measurement, derived, ceilings[measurement.environment]):
-            comparison = Comparison(quantity, expected, found, measurement, derived, l2_bytes)
+            comparison = Comparison(
+                quantity, expected, found, measurement, derived, machine.l2_bytes, machine.multiprocessors
+            )
             verdict = judge(comparison)
             cells.append(Cell(case, quantity, expected, found, verdict.within, verdict.rule, verdict.allowed))
     return Compared(tuple(cells), tuple(unmatched))

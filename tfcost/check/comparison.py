@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 
 from tfcost.check.derived import MODEL, Derived
+from tfcost.check.partial_sums import partial_sum_bytes
 from tfcost.evidence.record import Counters, Measurement, Memory
 
 BLOCK = 512
 """The allocator rounds every block up to a multiple of this many bytes."""
 
-TILE, NARROW = 256, 64
-"""The largest tile of the libraries' matrix products in rows or columns, and the width that heads and chunks fill."""
+TILES = tuple(range(32, 257, 32))
+"""Sides that the tiles of a library's matrix product may have; heads and chunks lie in those of at most 128."""
 
-_TILED = dict.fromkeys(("n", "m", "d", "f", "V", "P", "w", "g", "p", "t"), TILE) | dict.fromkeys(("d_h", "c"), NARROW)
+_WIDE, _NARROW = ("n", "m", "d", "f", "V", "P", "w", "g", "p", "t"), ("d_h", "c")
+_TILED = dict.fromkeys(_WIDE, TILES) | dict.fromkeys(_NARROW, TILES[:4])
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Comparison:
     measurement: Measurement
     source: Derived
     l2_bytes: int
+    multiprocessors: int
 
     @property
     def difference(self) -> int | float:
@@ -72,21 +75,22 @@ class Comparison:
         return any(word in kernel.name.lower() for kernel in self.measurement.kernels if not kernel.triton)
 
     @property
-    def spills(self) -> bool:
-        """Whether a kernel uses all 255 registers that a thread can have: what does not fit goes through memory."""
-        return any(kernel.registers >= 255 for kernel in self.measurement.kernels)
-
-    @property
-    def whole_tiles(self) -> bool:
-        """Whether every size that a matrix product may have as a dimension is a multiple of a library's tile."""
-        return all(size % _TILED[name] == 0 for name, size in self._dimensions())
+    def spilled(self) -> int:
+        """Bytes that registers took to memory and back, as far as L1 did not keep them."""
+        return self.counters.local_read_bytes + self.counters.local_write_bytes
 
     @property
     def padded(self) -> int:
         """The derived value at sizes rounded up to whole tiles: the most that padding can make of it."""
-        rounded = {name: -(-size // _TILED[name]) * _TILED[name] for name, size in self._dimensions()}
+        rounded = {name: max(-(-size // tile) * tile for tile in tiles) for name, size, tiles in self._dimensions()}
         return self.source.value(self.quantity, {**self.source.values, **rounded}) or 0
 
-    def _dimensions(self) -> list[tuple[str, int]]:
+    @property
+    def partial_sums(self) -> int:
+        """The largest buffer that one of the case's sums takes."""
+        return max((partial_sum_bytes(*shape, self.multiprocessors) for shape in self.source.sums()), default=0)
+
+    def _dimensions(self) -> list[tuple[str, int, tuple[int, ...]]]:
         exact = self.source.cost.quantities[self.quantity].exact
-        return [(name, size) for name, size in self.source.values.items() if name in _TILED and name in exact.symbols]
+        return [(name, size, _TILED[name]) for name, size in self.source.values.items()
+                if name in _TILED and name in exact.symbols]  # fmt: skip

@@ -1,6 +1,6 @@
 """A measured case in, what the book says about it out: quantities, traffic and predicted time at the case's sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tfcost.analysis.breakdown import predict_model
@@ -13,6 +13,9 @@ from tfcost.config.load import make_config
 from tfcost.cost import Cost
 from tfcost.errors import UserError
 from tfcost.evidence.record import Case
+
+WIDTHS = {"bfloat16": 2, "float16": 2, "float32": 4}
+_MOVED = ("read_bytes", "write_bytes")
 
 MODEL = "model"
 """The technique of a case that is a whole model."""
@@ -48,6 +51,14 @@ class Derived:
     def data_decides(self) -> bool:
         """Whether masks that depend on data make the derived bytes an upper bound."""
         return any(": at most:" in text for text in self.cost.assumptions)
+
+    def sums(self) -> Iterator[tuple[int, int]]:
+        """Rows and columns of each sum over rows that torch runs."""
+        width = WIDTHS[self.case.dtype]
+        for operation in self.cost.operations if isinstance(self.cost, Cost) else ():
+            if operation.name == "aten.sum":
+                read, written = (int(operation.amounts[name].evaluate(self.values)) for name in _MOVED)
+                yield read // max(written, 1), written // (width * max(operation.launches, 1))
 
     def broken(self) -> list[str]:
         """The assumptions of the formulas that do not hold at the case's sizes."""

@@ -97,7 +97,7 @@ def _comparable(point: Point, quantity: str) -> bool:
     """Whether the quantity was measured, and means at this point what the formula means."""
     if quantity not in measured_quantities(point.measurement) or point.derived.broken():
         return False
-    comparison = Comparison(quantity, 0, 0, point.measurement, point.derived, 0)
+    comparison = Comparison(quantity, 0, 0, point.measurement, point.derived, 0, 0)
     if quantity == "issued_bytes":
         return comparison.all_triton
     return quantity != "matmul_flops" or point.measurement.case.dtype != "float32"

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tfcost.check.comparison import BLOCK, Comparison
-from tfcost.cost import Cost
 
-MEMORY_SHARE, MODEL_SHARE, HBM_SHARE, SPILL_SHARE, L1_SHARE = 0.001, 0.005, 0.05, 0.05, 0.01
+MEMORY_SHARE, MODEL_SHARE, HBM_SHARE, SECTOR_SHARE, L1_SHARE = 0.001, 0.005, 0.05, 0.05, 0.01
 UNSPLIT = 2**20
 """A larger free block serves a request as it is if splitting it would leave no more than this many bytes."""
 
@@ -74,10 +73,6 @@ def _distinct_reads(cell: Comparison) -> float:
     return cell.derived - cell.counters.l2_write_bytes
 
 
-def _written_as_derived(cell: Comparison) -> bool:
-    return isinstance(cell.source.cost, Cost) and cell.counters.l2_write_bytes == cell.source.amount("write_bytes")
-
-
 _FLOPS, _TRAFFIC, _HBM = ("matmul_flops",), ("issued_bytes",), ("unique_bytes",)
 _MEMORY = ("peak_bytes", "saved_bytes")
 _ALL = (*_FLOPS, *_TRAFFIC, *_HBM, *_MEMORY, "sram_bytes", "time")
@@ -91,6 +86,7 @@ RULES: tuple[Rule, ...] = (
         _FLOPS, "single precision", "fp32 products run on the FMA units, among all other arithmetic",
         lambda cell: cell.measurement.case.dtype == "float32", None,
     ),
+    Rule(_FLOPS, "equal", "tensor-core FLOPs, counted by the hardware", _equal, _always, lambda cell: 0),
     Rule(
         _FLOPS, "most tiles", "the formula counts the most tiles that a routing can need",
         lambda cell: any(text.startswith("the most tiles") for text in cell.source.cost.assumptions),
@@ -102,8 +98,8 @@ RULES: tuple[Rule, ...] = (
         lambda cell: cell.measured <= cell.padded and cell.measured + 2 * cell.counters.fp32_fma >= cell.derived,
     ),
     Rule(
-        _FLOPS, "library tiles", "the library fills sizes up to its own tiles, of at most 256 by 256",
-        lambda cell: not cell.all_triton and not cell.whole_tiles,
+        _FLOPS, "library tiles", "the library fills sizes up to its own tiles, with sides of 32, 64, … up to 256",
+        lambda cell: not cell.all_triton,
         lambda cell: cell.derived <= cell.measured <= cell.padded,
         lambda cell: cell.padded - cell.derived,
     ),
@@ -117,16 +113,23 @@ RULES: tuple[Rule, ...] = (
         lambda cell: cell.source.data_decides, lambda cell: cell.measured <= cell.derived,
     ),
     Rule(
-        _TRAFFIC, "read from L1", "what two programs of one multiprocessor read is served by L1 the second time",
-        lambda cell: _written_as_derived(cell) and cell.measured < cell.derived,
-        lambda cell: cell.within_share(L1_SHARE), lambda cell: L1_SHARE * cell.derived,
+        _TRAFFIC, "equal", "bytes between multiprocessors and L2",
+        _equal, _always, lambda cell: 0,
     ),
     Rule(
         _TRAFFIC, "spilled registers", "a kernel that needs more than 255 registers keeps the rest in memory",
-        lambda cell: cell.spills and cell.measured > cell.derived,
-        lambda cell: cell.within_share(SPILL_SHARE), lambda cell: SPILL_SHARE * cell.derived,
+        lambda cell: cell.spilled > 0,
+        lambda cell: -L1_SHARE * cell.derived <= cell.difference <= cell.spilled + SECTOR_SHARE * cell.derived,
+        lambda cell: cell.spilled + SECTOR_SHARE * cell.derived,
     ),
-    Rule(_TRAFFIC, "equal", "bytes between multiprocessors and L2", _always, _equal, lambda cell: 0),
+    Rule(
+        _TRAFFIC, "sectors and L1",
+        "memory moves in sectors of 32 bytes, also where a row ends inside of one or single numbers are read; and what "
+        "two programs of one multiprocessor read, L1 may serve the second time",
+        _always,
+        lambda cell: -L1_SHARE * cell.derived <= cell.difference <= SECTOR_SHARE * cell.derived,
+        lambda cell: SECTOR_SHARE * cell.derived,
+    ),
     Rule(
         _HBM, "fits in L2", "a working set below four times L2 need not come from device memory",
         lambda cell: (cell.source.value("peak_bytes") or 0) < 4 * cell.l2_bytes, None,
@@ -156,6 +159,11 @@ RULES: tuple[Rule, ...] = (
         _MEMORY, "rounded blocks", "as many bytes asked for as derived, each block rounded up to 512",
         lambda cell: cell.requested == cell.derived and 0 <= _rounding(cell) <= _blocks(cell),
         _always, _blocks,
+    ),
+    Rule(
+        ("peak_bytes",), "partial sums", "torch's sums over many rows keep partial sums of their own (Reduce.cuh)",
+        lambda cell: not cell.is_model and cell.difference > 0 and cell.partial_sums > 0,
+        lambda cell: cell.difference <= cell.partial_sums + _blocks(cell), lambda cell: cell.partial_sums,
     ),
     Rule(
         _MEMORY, "unsplit block", "a free block was taken whole: splitting it would have left less than 1 MiB",

@@ -33,7 +33,8 @@ _IDLE_BYTES = 3 << 30
 _MOST_COUNTED_BYTES = 8 << 30
 # Several compiling processes share the GPU.
 _MOST_COMPILING_BYTES = 4 << 30
-_GROUP = 40
+# Kernels that one profiler counts before it prints what it found: a third of a second each.
+_GROUP = 150
 _LONGEST = 120.0
 
 
@@ -145,13 +146,16 @@ class _Run:
         self._cases = dict(enumerate(cases))
         self._peaks = {place: predicted_peak(case, book) for place, case in self._cases.items()}
         self._memory_bytes = memory_bytes
+        self._launches = {place: predicted_launches(case, book) for place, case in self._cases.items()}
         lacking = {place: session.lacks(case, self._wanted) for place, case in self._cases.items()}
         self._alone = [place for place, (alone, _) in lacking.items() if alone]
+        self._incomplete = [place for place, lacks in lacking.items() if any(lacks)]
         self.steps = sum(alone + profiled for alone, profiled in lacking.values())
 
     def compile(self, progress: Progress) -> None:
         """All kernels at once, by several processes; a case that fails here will fail again where it counts."""
-        waiting = {place: self._cases[place] for place in self._alone if self._peaks[place] <= _MOST_COMPILING_BYTES}
+        waiting = {place: self._cases[place] for place in self._incomplete
+                   if self._peaks[place] <= _MOST_COMPILING_BYTES}  # fmt: skip
         shares = shared_out(waiting, max(1, (os.cpu_count() or 1) - 2))
         if len(shares) < 2:
             return
@@ -187,7 +191,7 @@ class _Run:
         run_cases(fitting, make_job, self._settings.child, on_event, _LONGEST, self._deadline)
 
     def profiled(self, progress: Progress, ncu: str) -> None:
-        """Counters of all cases that could run and do not have them."""
+        """Counters of all cases that could run and do not have them, first of those that launch few kernels."""
         from tfcost.measure.variants import triton_kernels
 
         waiting = []
@@ -210,7 +214,8 @@ class _Run:
             progress.say(f"not counted: {self._cases[place].key}: {reason}")
             progress.step(self._cases[place].key)
 
-        for group in chunks(waiting, _GROUP):
+        waiting.sort(key=self._launches.__getitem__)
+        for group in chunks(waiting, self._launches, _GROUP):
             if time.monotonic() > self._deadline:
                 return
             cases = {place: self._cases[place] for place in group}
@@ -253,6 +258,15 @@ def _parsed(event: Event) -> dict[str, Any]:
     made: Mapping[str, Callable[..., object]] = {"memory": Memory, "timing": Timing}
     found = {name: make(**event[name]) for name, make in made.items() if name in event}
     return found | {name: event[name] for name in ("reason", "temperature", "throttle") if name in event}
+
+
+def predicted_launches(case: Case, book: Book) -> int:
+    """How many kernels the book says a case launches, about; a model's are not told."""
+    if case.technique == "model":
+        return _GROUP
+    cost = book.find(case.technique, scope=case.scope, pass_=case.pass_, dtype=case.dtype, variant=case.variant,
+                     values=case.sizes)  # fmt: skip
+    return sum(operation.launches for operation in cost.operations)
 
 
 def predicted_peak(case: Case, book: Book) -> int:

@@ -72,7 +72,13 @@ class LogReader:
             yield json.loads(line)
 
 
-def chunks(places: Sequence[int], size: int) -> Iterator[list[int]]:
-    """`places` in groups of at most `size`."""
-    for start in range(0, len(places), size):
-        yield list(places[start : start + size])
+def chunks(places: Sequence[int], weights: Mapping[int, int], most: int) -> Iterator[list[int]]:
+    """`places` in groups that weigh at most `most`, or are a single place."""
+    group: list[int] = []
+    for place in places:
+        if group and sum(weights[one] for one in group) + weights[place] > most:
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group

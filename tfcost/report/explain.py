@@ -6,6 +6,7 @@ from typing import Any
 from tfcost.analysis.answer import Answer, Evaluated, amounts_as_quantities
 from tfcost.analysis.checkpoints import best_spacing
 from tfcost.analysis.claims import CheckedClaim
+from tfcost.analysis.routing import uneven
 from tfcost.analysis.tiling import tile_bound
 from tfcost.book import TechniqueRecord
 from tfcost.cost import Operation
@@ -14,6 +15,7 @@ from tfcost.report.claims import claims_tables, explanation_document, io_documen
 from tfcost.report.document import answer_document, evaluated_document, header, used_symbols
 from tfcost.report.page import Amount, Cell, Code, Page, Report, Table
 from tfcost.report.records import quantity_records
+from tfcost.report.routing import routing_document, routing_tables
 from tfcost.report.words import class_cell, conditions, options_text, sizes_line
 
 _STEP_COLUMNS = ("operation", "value", "formula or source line")
@@ -45,6 +47,7 @@ def _page(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedClaim
             _total_table(answer, exact),
             *io_tables(answer.cost),
             *spacing_tables(answer, exact),
+            *routing_tables(uneven(answer.cost, record.costs, query.values)),
             *claims_tables(claims),
         ),
         tuple(origin_notes(record, answer.cost.assumptions, answer.cost.workspace)),
@@ -58,6 +61,8 @@ def _document(answer: Answer, record: TechniqueRecord, claims: Sequence[CheckedC
         explanation["io"] = io_document(bound)
     if (spacing := best_spacing(answer.cost, answer.query.values)) is not None:
         explanation["checkpoints"] = spacing_document(spacing)
+    if (routing := uneven(answer.cost, record.costs, answer.query.values)) is not None:
+        explanation["routing"] = routing_document(routing)
     symbols = used_symbols([answer])
     return header("explain", answer.query.dtype, symbols) | {"results": [result], "explanation": explanation}
 
