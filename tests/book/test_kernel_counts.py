@@ -57,7 +57,7 @@ def kernels() -> list[Kernels]:
             Kernels("local", options, window, options, positions(3, 129, 301, causal=causal)),
             Kernels("dilated", options, "tfcost.techniques.dilated:attention", options,
                     (*positions(5, 65, causal=causal, s=3), *positions(33, causal=causal, s=2))),
-            Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(4, 7, 12))),
+            Kernels("strided", options, "tfcost.techniques.strided:attention", options, same(s=(2, 5, 7))),
             Kernels("longformer", options, "tfcost.techniques.longformer:attention", options,
                     same(w=(1, 64, 50, 0), g=(1, 5, 80, 0))),
         ]  # fmt: skip
@@ -80,8 +80,7 @@ def points(case: Kernels) -> list[tuple[dict[str, Any], dict[str, int]]]:
         h_kv, group = (1, 1, 1, 1, 2)[place % 5], (1, 1, 2, 1)[place % 4]
         if case.technique == "dilated":  # its formulas suppose that s divides n
             n = -(-n // own["s"]) * own["s"]
-        if case.technique == "strided":  # and here that s <= n
-            n = max(n, own["s"])
+        n = max(n, own.get("s", 1), own.get("c", 1))  # and that s <= n, c <= n
         keys = [1, h_kv, n, D_H]
         shapes = {"q": [1, h_kv * group, n, D_H], "k": keys, "v": keys}
         call = {"target": case.target, "shapes": shapes, "arguments": {**case.arguments, **own}}

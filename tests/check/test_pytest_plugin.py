@@ -59,7 +59,9 @@ def test_the_mark_is_a_note_and_no_more() -> None:
 def test_marked_functions_are_tests(tmp_path: Path) -> None:
     (tmp_path / "test_costs.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-p", "tfcost.pytest_plugin", "-p", "no:cacheprovider", "-rA", "-q"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    # Named above, whether tfcost is installed (and pytest finds it by itself) or not.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+                   "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     for name, outcome in {"good": "PASSED", "bad": "FAILED", "unreadable": "FAILED", "Module": "PASSED",
                           "test_plain": "PASSED"}.items():  # fmt: skip

@@ -152,11 +152,9 @@ def test_unknown_parts_and_norms_are_told(real: Run) -> None:
     assert "part = 'hed'; did you mean 'head'?" in real("explain", "transformer", "--option", "part=hed").stderr
 
 
-@pytest.mark.parametrize("format_", ["table", "json", "md", "csv", "latex"])
-def test_every_claim_gets_a_verdict(real: Run, format_: str) -> None:
-    found = real("techniques", "--claims", "--format", format_)
+def test_every_claim_gets_a_verdict(real: Run) -> None:
+    found = real("techniques", "--claims", "--format", "json")
     assert found.exit_code == 0, found.stderr
-    if format_ == "json":
-        claims = json.loads(found.stdout)["claims"]
-        assert {claim["section"] for claim in claims} >= {"1.1.2", "1.2.2", "1.3", "2.1", "2.2", "2.3", "3.1", "4.2"}
-        assert all(claim["verdict"].startswith(("holds", "does not hold", "undecided")) for claim in claims)
+    claims = json.loads(found.stdout)["claims"]
+    assert {claim["section"] for claim in claims} >= {"1.1.2", "1.2.2", "1.3", "2.1", "2.2", "2.3", "3.1", "4.2"}
+    assert all(claim["verdict"].startswith(("holds", "does not hold", "undecided")) for claim in claims)

@@ -25,7 +25,14 @@ Run = Any
             ["local", "flash", "--m", "100"],
             "local: its formulas do not apply: m = n does not hold at m = 100, n = 4096",
         ),
-        (["linear", "flash", "--causal", "--c", "128", "--option", "fused=true"], "linear: its formulas do not apply"),
+        (
+            ["linear", "flash", "--causal", "--c", "128", "--option", "fused=true"],
+            "--c is not used by linear and flash",
+        ),
+        (
+            ["sliding-window", "flash", "--option", "overlapping=false", "--c", "2k", "--n", "1k"],
+            "sliding-window: its formulas do not apply: c <= n does not hold",
+        ),
         (
             ["kv-cache", "linear", "--pass", "decode", "--option", "cache=window", "--m", "99"],
             "kv-cache: its formulas ",

@@ -10,10 +10,10 @@ BLOCK = 512
 """The allocator rounds every block up to a multiple of this many bytes."""
 
 TILES = tuple(range(32, 257, 32))
-"""Sides that the tiles of a library's matrix product may have; heads and chunks lie in those of at most 128."""
+"""Sides that the tiles of a library's matrix product may have; heads and chunks lie in those of at most 64."""
 
 _WIDE, _NARROW = ("n", "m", "d", "f", "V", "P", "w", "g", "p", "t"), ("d_h", "c")
-_TILED = dict.fromkeys(_WIDE, TILES) | dict.fromkeys(_NARROW, TILES[:4])
+_TILED = dict.fromkeys(_WIDE, TILES) | dict.fromkeys(_NARROW, TILES[:2])
 
 
 @dataclass(frozen=True, slots=True)

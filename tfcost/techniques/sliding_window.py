@@ -48,7 +48,7 @@ def _variants() -> Iterator[Variant]:
             yield from attention_variants(
                 block_attention,
                 Setting({"c": Size("c"), "causal": causal}, m="n", symbols=("n", "c"), fixed={"d_h": width},
-                        strided=True, assumptions=("h_kv divides h", "m = n")),
+                        strided=True, assumptions=("h_kv divides h", "m = n", "c <= n")),
                 {"causal": causal, "overlapping": False},
                 predicate=masks.causal_block if causal else masks.block,
                 reference=standard.attention,
