@@ -1,10 +1,22 @@
-"""Writing files so that an interrupted run leaves the old one whole."""
+"""Files of others read up to a limit; files of ours written so that an interrupted run leaves the old one whole."""
 
 import os
 import tempfile
 from pathlib import Path
 
 from tfcost.errors import UserError
+
+
+def read_limited(path: Path, most: int, too_large: str) -> bytes:
+    """The content of `path`. UserError if it cannot be read, or, saying `too_large`, if it is over `most` bytes."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(most + 1)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    if len(content) > most:
+        raise UserError(f"{path}: {too_large}")
+    return content
 
 
 def write_atomically(path: Path, text: str) -> None:

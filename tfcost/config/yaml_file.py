@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tfcost.errors import UserError
+from tfcost.files import read_limited
 
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 8
@@ -59,13 +60,7 @@ def read_yaml(path: Path, most_nodes: int = MOST_NODES) -> YamlFile:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise UserError(f"{path}: larger than {MAX_BYTES // 1000} kB; a configuration is a few lines")
+    content = read_limited(path, MAX_BYTES, f"larger than {MAX_BYTES // 1000} kB; a configuration is a few lines")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfcost.errors import UserError
 from tfcost.evidence.record import SCHEMA_VERSION, Evidence, Measurement
+from tfcost.files import read_limited
 
 MAX_BYTES = 64_000_000
 FOLDER = Path(__file__).parent
@@ -36,14 +37,8 @@ def read_evidence(path: Path) -> Evidence:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise UserError(f"{path}: larger than {MAX_BYTES // 10**6} MB; evidence of a thousand cases has a few")
-    return content
+    told = f"larger than {MAX_BYTES // 10**6} MB; evidence of a thousand cases has a few"
+    return read_limited(path, MAX_BYTES, told)
 
 
 def _check_version(content: bytes, path: Path) -> None:
