@@ -14,7 +14,8 @@ from tfcost.errors import CannotMeasure
 from tfcost.evidence.read import read_evidence
 from tfcost.evidence.record import Case
 from tfcost.evidence.write import evidence_text
-from tfcost.measure.command import Settings, file_name, measure, predicted_launches, shared_out
+from tfcost.measure.booked import predicted_launches
+from tfcost.measure.command import Settings, file_name, measure, shared_out
 from tfcost.measure.counters import METRICS
 from tfcost.measure.job import chunks
 from tfcost.measure.plan import Selection, make_plan
@@ -175,4 +176,4 @@ def test_what_launches_few_kernels_is_counted_first() -> None:
                  if case.sizes.get("n") == 1024 and case.technique in ("flash", "recompute")
                  and case.scope in ("layer", "stack") and case.pass_ in ("forward", "train")
                  and case.variant.get("policy", "none") == "none")  # fmt: skip
-    assert 0 < predicted_launches(few, BOOK) < predicted_launches(many, BOOK)
+    assert 0 < predicted_launches(few, BOOK, 0) < predicted_launches(many, BOOK, 0)

@@ -5,10 +5,8 @@ from collections import defaultdict
 import pytest
 
 from tfcost.book import load_book
-from tfcost.cost import Cost
 from tfcost.errors import UserError
-from tfcost.evidence.record import Case
-from tfcost.measure.command import predicted_peak
+from tfcost.measure.booked import cost_of, predicted_peak
 from tfcost.measure.plan import Selection, make_plan
 
 BOOK = load_book()
@@ -16,16 +14,11 @@ PLAN = make_plan(BOOK, Selection())
 LENGTHS = ("n", "m", "w", "p")
 
 
-def cost_of(case: Case) -> Cost:
-    return BOOK.find(case.technique, scope=case.scope, pass_=case.pass_, dtype=case.dtype, variant=case.variant,
-                     values=case.sizes)  # fmt: skip
-
-
 def test_every_case_has_all_that_its_formulas_need() -> None:
     assert not PLAN.left_out
     assert len({case.key for case in PLAN.cases}) == len(PLAN.cases)
     for case in PLAN.cases:
-        cost = cost_of(case)
+        cost = cost_of(case, BOOK)
         for quantity in cost.quantities.values():
             quantity.exact.evaluate(case.sizes)
         for step in cost.steps:

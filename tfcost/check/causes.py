@@ -1,6 +1,6 @@
 """Where a change comes from: the parts of a quantity then and now in; those that differ, with a source line, out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tfcost.analysis import polynomial as poly
 from tfcost.check.equal import same
@@ -53,8 +53,3 @@ def _source(old: Formula | None, new: Part, sight: Sight) -> Source:
 def _short(formula: Formula, sight: Sight, most: int = 120) -> str:
     text = sight.short(formula).pretty()
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def located(causes: Sequence[Cause]) -> Cause | None:
-    """The first of the causes that has a source line."""
-    return next((cause for cause in causes if cause.location), None)

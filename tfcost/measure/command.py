@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import tfcost
-from tfcost.analysis.model import compose
 from tfcost.book import Book
-from tfcost.config.load import make_config
 from tfcost.errors import CannotMeasure
 from tfcost.evidence.record import Case, Ceilings, Counters, Environment, Measurement, Memory, Timing
+from tfcost.measure.booked import predicted_launches, predicted_peak
 from tfcost.measure.counters import Profile, find_ncu
 from tfcost.measure.job import Event, Job, chunks
 from tfcost.measure.machine import Machine, read_machine
@@ -146,7 +145,7 @@ class _Run:
         self._cases = dict(enumerate(cases))
         self._peaks = {place: predicted_peak(case, book) for place, case in self._cases.items()}
         self._memory_bytes = memory_bytes
-        self._launches = {place: predicted_launches(case, book) for place, case in self._cases.items()}
+        self._launches = {place: predicted_launches(case, book, _GROUP) for place, case in self._cases.items()}
         lacking = {place: session.lacks(case, self._wanted) for place, case in self._cases.items()}
         self._alone = [place for place, (alone, _) in lacking.items() if alone]
         self._incomplete = [place for place, lacks in lacking.items() if any(lacks)]
@@ -258,24 +257,3 @@ def _parsed(event: Event) -> dict[str, Any]:
     made: Mapping[str, Callable[..., object]] = {"memory": Memory, "timing": Timing}
     found = {name: make(**event[name]) for name, make in made.items() if name in event}
     return found | {name: event[name] for name in ("reason", "temperature", "throttle") if name in event}
-
-
-def predicted_launches(case: Case, book: Book) -> int:
-    """How many kernels the book says a case launches, about; a model's are not told."""
-    if case.technique == "model":
-        return _GROUP
-    cost = book.find(case.technique, scope=case.scope, pass_=case.pass_, dtype=case.dtype, variant=case.variant,
-                     values=case.sizes)  # fmt: skip
-    return sum(operation.launches for operation in cost.operations)
-
-
-def predicted_peak(case: Case, book: Book) -> int:
-    """The bytes that the book says a case needs at most."""
-    if case.technique == "model":
-        composed = compose(make_config(case.model, book.names), book, pass_=case.pass_)
-        found = composed.quantities["peak_bytes"].exact.evaluate(composed.values)
-    else:
-        cost = book.find(case.technique, scope=case.scope, pass_=case.pass_, dtype=case.dtype, variant=case.variant,
-                         values=case.sizes)  # fmt: skip
-        found = cost.quantities["peak_bytes"].exact.evaluate({**case.sizes, **cost.fixed})
-    return int(found)

@@ -16,6 +16,7 @@ from tfcost.derive.subject import Subject, Tensor
 from tfcost.derive.technique import Variant
 from tfcost.evidence.record import Case
 from tfcost.measure.arguments import concrete_sizes, make_arguments, make_tensor, whole
+from tfcost.measure.booked import cost_of
 from tfcost.measure.facts import meet_facts
 from tfcost.measure.variants import variant_of
 
@@ -58,9 +59,7 @@ def program_of(case: Case, book: Book, device: str) -> Program:
 
 def variant_for(case: Case, book: Book) -> Variant:
     """The variant that the book's cost for `case` comes from."""
-    cost = book.find(case.technique, scope=case.scope, pass_=case.pass_, dtype=case.dtype, variant=case.variant,
-                     values=case.sizes)  # fmt: skip
-    return variant_of(cost)
+    return variant_of(cost_of(case, book))
 
 
 def dtype_of(case: Case) -> torch.dtype:
