@@ -66,7 +66,7 @@ def dk_dv_kernel(
     k_head = head_start(k_ptr, batch, kv_head, stride_kb, stride_kh)
     v = load_rows(head_start(v_ptr, batch, kv_head, stride_vb, stride_vh), stride_vn, first_key, m, D, R)  # [R, D]
     k = feature(load_rows(k_head, stride_kn, first_key, m, D, R), MAP).to(v.dtype)
-    grad = load_state(start, D)  # [D, D]: values by keys
+    grad = load_state(start, D).to(v.dtype)  # [D, D]: values by keys
     dv = tl.dot(k, tl.trans(grad), input_precision="ieee")
     dk = tl.dot(v, grad, input_precision="ieee")
     if NORMALISE:

@@ -1,7 +1,7 @@
 """The launchers of the linear attention kernels.
 
-In: q and o [b,h,n,d_h], k and v [b,h_kv,m,d_h]. States are [b,h_kv,segments,d_h+1,d_h] in the type of the inputs,
-`norm` and `delta` [b,h,n] in fp32. Sizes may be symbolic (torch.SymInt): nothing here branches on b, h, h_kv, n or m.
+In: q and o [b,h,n,d_h], k and v [b,h_kv,m,d_h]. States are [b,h_kv,segments,d_h+1,d_h] in the type of the inputs
+(gradients of full attention: in fp32), `norm` and `delta` [b,h,n] in fp32. Sizes may be symbolic (torch.SymInt): nothing here branches on b, h, h_kv, n or m.
 """
 
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class Options(NamedTuple):
 def launch_states(k: Tensor, v: Tensor, options: Options) -> Tensor:
     """The states that queries see: causal, one per segment, of the keys before it; full, one of all keys."""
     (b, h_kv, m, _), segment = k.shape, options.tiles.segment
-    states = _new_states(k, h_kv, m, segment)
+    states = _new_states(k, h_kv, m, segment, k.dtype)
     segment_states_kernel[_ceil_div(m, segment), b * h_kv](
         k, v, states, *strides(k, v), h_kv, m, CAUSAL=options.causal, **_constants(k, options.tiles.states, options)
     )
@@ -68,9 +68,12 @@ def launch_dq(
 def launch_state_gradients(
     q: Tensor, k: Tensor, do: Tensor, norm: Tensor | None, delta: Tensor | None, options: Options
 ) -> Tensor:
-    """The gradients of the states: causal, one per segment, from the queries behind it; full, one from all queries."""
+    """The gradients of the states: causal, one per segment, from the queries behind it; full, one from all queries.
+
+    Where one state is for all keys it is kept in fp32: with few keys, what dK subtracts from each other is nearly equal.
+    """
     (b, h, n, _), h_kv, segment = q.shape, k.shape[1], options.tiles.segment
-    grads = _new_states(q, h_kv, n, segment)
+    grads = _new_states(q, h_kv, n, segment, q.dtype if options.causal else torch.float32)
     segment_gradients_kernel[_ceil_div(n, segment), b * h_kv](
         q, do, norm, delta, grads, *strides(q, do), h_kv, h // h_kv, n,
         NORMALISE=options.normalise, **_constants(q, options.tiles.gradients, options),
@@ -122,10 +125,9 @@ def _constants(rows: Tensor, tile: Walk | Tile, options: Options) -> dict[str, A
     }  # fmt: skip
 
 
-def _new_states(like: Tensor, h_kv: int, rows: int, segment: int) -> Tensor:
+def _new_states(like: Tensor, h_kv: int, rows: int, segment: int, dtype: torch.dtype) -> Tensor:
     b, _, _, d_h = like.shape
-    shape = (b, h_kv, _ceil_div(rows, segment), d_h + 1, d_h)
-    return torch.empty(shape, dtype=like.dtype, device=like.device)
+    return torch.empty((b, h_kv, _ceil_div(rows, segment), d_h + 1, d_h), dtype=dtype, device=like.device)
 
 
 def sum_segments(states: Tensor, causal: bool, *, reverse: bool) -> Tensor:

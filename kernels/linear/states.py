@@ -1,8 +1,8 @@
 """Triton kernels for the states: sums over the rows of a segment, and sums over segments.
 
-In: K and V, or Q, dO and what the forward pass kept of each row. Out: states [b,h_kv,segments,d_h+1,d_h] in the type of
-the inputs, in which they are multiplied: d_h rows of Σ v φ(k)ᵀ and one of Σ φ(k), or their gradients. Sums are taken in
-fp32. No atomics: the results are the same in every run.
+In: K and V, or Q, dO and what the forward pass kept of each row. Out: states [b,h_kv,segments,d_h+1,d_h]: d_h rows of
+Σ v φ(k)ᵀ and one of Σ φ(k), or their gradients, in the type of the memory: that of the inputs, in which they are
+multiplied, or fp32. Sums are taken in fp32. No atomics: the results are the same in every run.
 """
 
 import triton
