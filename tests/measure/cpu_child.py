@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from tfcost.measure import child
-from tfcost.measure.counters import METRICS
+from tfcost.measure.counters import HARDWARE, INSTRUCTIONS
 from tfcost.measure.job import Job
 from tfcost.measure.memory import Account
 
@@ -35,7 +35,7 @@ _PRANKS: dict[int, Callable[[], Any]] = {
     KILLED: lambda: os.kill(os.getpid(), signal.SIGKILL),
     WRONG: lambda: _raise(ValueError("wrong shape")),
     TOO_LARGE: lambda: _raise(MemoryError("tried to allocate 1 TiB")),
-    HANGS: lambda: time.sleep(600),
+    HANGS: lambda: None if Pretended.job.listing else time.sleep(600),
     BREAKS: _break,
 }
 
@@ -46,6 +46,7 @@ class Pretended:
     name = "cpu"
     out_of_memory = MemoryError
     broken = False
+    job: Job
 
     def describe(self) -> dict[str, object]:
         return dict(ENVIRONMENT)
@@ -88,13 +89,21 @@ class Pretended:
         _row("mark_kernel", f"({place + 1}, 1, 1)")
 
     def profile(self, on: bool) -> None:
-        if on:
+        # A pass is one row; of single kernels, it has two.
+        for _ in range(0 if not on else 1 if self.job.profiled == "passes" else 2):
             _row("some_kernel", "(7, 1, 1)")
+
+    def begin_list(self) -> None:
+        pass
+
+    def end_list(self) -> list[dict[str, Any]]:
+        return [{"name": "some_kernel", "registers": 40, "sram_bytes": size} for size in (1040, 16)]
 
 
 def _row(kernel: str, grid: str) -> None:
-    """A row of the profiler's table: every metric is its place in the list times 10."""
-    values = ["1", kernel, grid, *(f"{10 * place:,}" for place in range(len(METRICS))), "40", "16", "1,024"]
+    """A row of the profiler's table: every metric is its place in the list times 1000."""
+    amounts = {"passes": HARDWARE, "kernels": INSTRUCTIONS}[Pretended.job.profiled]
+    values = ["1", kernel, grid, *(f"{1000 * place:,}" for place in range(len(amounts)))]
     print(",".join(f'"{value}"' for value in values), flush=True)
 
 
@@ -108,15 +117,16 @@ def _program_of(case: Any, book: object, device: str) -> Any:
     return SimpleNamespace(prepare=dict, run=run)
 
 
-def _self_test(device: Pretended) -> None:
+def _self_test(device: Pretended) -> Iterator[int]:
     """Two cases that read what the environment says: by default what they must."""
     product, copied = os.environ.get("TEST_SELF_TEST", f"{2 * 2048**3} {64 << 20}").split()
     for place, bf16, bytes_ in ((0, product, "0"), (1, "0", copied)):
-        device.mark(place)
-        amounts = dict.fromkeys(METRICS, "0") | {"bf16_flops": bf16} | dict.fromkeys(("l2_read_bytes", "l2_write_bytes"), bytes_)  # fmt: skip  # noqa: E501
-        print(",".join(f'"{value}"' for value in ["1", "k", "(1, 1, 1)", *amounts.values(), "1", "0", "0"]), flush=True)
+        amounts = dict.fromkeys(HARDWARE, "0") | {"bf16_flops": bf16, "l2_read_bytes": bytes_, "l2_write_bytes": bytes_}
+        print(",".join(f'"{value}"' for value in ["1", "k", "(1, 1, 1)", *amounts.values()]), flush=True)
+        yield place
 
 
 if __name__ == "__main__":
     child.run_self_test = _self_test
-    child.serve(Job.read(Path(sys.argv[1])), Pretended(), _program_of)
+    Pretended.job = Job.read(Path(sys.argv[1]))
+    child.serve(Pretended.job, Pretended(), _program_of)

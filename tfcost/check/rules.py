@@ -95,7 +95,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         _FLOPS, "matrix by vector", "the library multiplies by a single column on the FMA units (gemv)",
         lambda cell: cell.has_kernel("gemv"),
-        lambda cell: cell.measured <= cell.padded and cell.measured + 2 * cell.counters.fp32_fma >= cell.derived,
+        lambda cell: cell.measured <= cell.padded and cell.measured + 2 * (cell.counters.fp32_fma or 0) >= cell.derived,
     ),
     Rule(
         _FLOPS, "library tiles", "the library fills sizes up to its own tiles, with sides of 32, 64, … up to 256",

@@ -74,16 +74,16 @@ class Counters:
     """The hardware's own counts over the kernels of one case.
 
     FLOPs per type of tensor-core operand; fp32 instructions of single threads (a fused multiply-add is one `fp32_fma`
-    and two FLOPs); bytes between the multiprocessors and L2, and between L2 and device memory. Of spilled registers
+    and two FLOPs), None where a case has too many kernels to count them; bytes between the multiprocessors and L2, and between L2 and device memory. Of spilled registers
     (local memory): what was read back past L1, and what was written at all.
     """
 
     bf16_flops: int
     fp16_flops: int
     tf32_flops: int
-    fp32_add: int
-    fp32_mul: int
-    fp32_fma: int
+    fp32_add: int | None
+    fp32_mul: int | None
+    fp32_fma: int | None
     l2_read_bytes: int
     l2_write_bytes: int
     hbm_read_bytes: int

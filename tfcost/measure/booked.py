@@ -1,4 +1,4 @@
-"""A case in, what the book says of it out: its cost, the memory it needs, how many kernels it launches. No torch."""
+"""A case in, what the book says of it out: its cost, and the memory it needs. No torch."""
 
 from tfcost.analysis.model import compose
 from tfcost.book import Book
@@ -11,13 +11,6 @@ def cost_of(case: Case, book: Book) -> Cost:
     """The book's cost for a technique's case. UserError if it has none."""
     return book.find(case.technique, scope=case.scope, pass_=case.pass_, dtype=case.dtype, variant=case.variant,
                      values=case.sizes)  # fmt: skip
-
-
-def predicted_launches(case: Case, book: Book, of_a_model: int) -> int:
-    """How many kernels the case launches, about. What a model launches is not in the book: `of_a_model`."""
-    if case.technique == "model":
-        return of_a_model
-    return sum(operation.launches for operation in cost_of(case, book).operations)
 
 
 def predicted_peak(case: Case, book: Book) -> int:

@@ -55,6 +55,12 @@ class Device(Protocol):
     def profile(self, on: bool) -> None:
         """Switches the profiler."""
 
+    def begin_list(self) -> None:
+        """From now on kernels are listed."""
+
+    def end_list(self) -> list[dict[str, Any]]:
+        """Those launched since then: name, registers per thread, on-chip bytes per program."""
+
 
 class Quiet:
     """Hooks that do nothing, for a run that warms up."""
@@ -70,13 +76,15 @@ class Quiet:
 
 
 class ProfileHooks(Quiet):
-    """Switches the profiler on for the passes alone."""
+    """Switches the profiler on for the passes alone, and counts how often."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self.passes = 0
 
     def begin(self) -> None:
         """A pass begins."""
+        self.passes += 1
         self._device.profile(True)
 
     def end(self) -> None:
@@ -84,15 +92,36 @@ class ProfileHooks(Quiet):
         self._device.profile(False)
 
 
+class PassKernels(Quiet):
+    """Lists the kernels of the passes: a name to how often it was launched, and the most that a launch took."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self.found: dict[str, dict[str, Any]] = {}
+
+    def begin(self) -> None:
+        """A pass begins."""
+        self._device.begin_list()
+
+    def end(self) -> None:
+        """The pass is over."""
+        for one in self._device.end_list():
+            before = self.found.setdefault(one["name"], {**one, "launches": 0})
+            before["launches"] += 1
+            for amount in ("registers", "sram_bytes"):
+                before[amount] = max(before[amount], one[amount])
+
+
 def serve(job: Job, device: Device, make_program: "MakeProgram") -> None:
     """Does the whole `job`. An error of one case is logged; one that leaves the device unusable ends the process."""
     log, book = Log(job.log), load_book()
     log.tell("environment", **device.describe())
     if job.self_test:
-        run_self_test(device)
+        for place in run_self_test(device):
+            log.tell("measured", place=place, passes=1)
     if job.ceilings:
         log.tell("ceilings", **asdict(find_ceilings(device)))
-    measure = _profiled if job.counters else _compiled if job.compiling else _direct
+    measure = _profiled if job.profiled else _listed if job.listing else _direct
     for place, case in job.cases.items():
         log.tell("begin", place=place)
         make = partial(make_program, case, book, device.name)
@@ -170,22 +199,35 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-def _compiled(place: int, make: "Callable[[], Program]", device: Device, job: Job) -> dict[str, object]:
-    """One run, after which its kernels lie in Triton's cache."""
-    _warm_up(make(), device)
-    return {}
+def _listed(place: int, make: "Callable[[], Program]", device: Device, job: Job) -> dict[str, object]:
+    """The kernels of a second run; after the first, those of Triton lie in its cache."""
+    program = make()
+    arguments = program.prepare()
+    program.run(arguments, Quiet())
+    device.synchronize()
+    kernels = PassKernels(device)
+    program.run(arguments, kernels)
+    del arguments
+    gc.collect()
+    device.release()
+    return {"kernels": list(kernels.found.values())}
 
 
 def _profiled(place: int, make: "Callable[[], Program]", device: Device, job: Job) -> dict[str, object]:
     """One run under the profiler after one outside it."""
-    program = make()
+    program, hooks = make(), ProfileHooks(device)
     arguments = program.prepare()
     program.run(arguments, Quiet())
-    device.mark(place)
-    program.run(arguments, ProfileHooks(device))
+    if job.profiled == "kernels":
+        device.mark(place)
+    try:
+        program.run(arguments, hooks)
+    except Exception as error:
+        # The rows of a pass that is not whole would be taken for the next case's.
+        sys.exit(f"{type(error).__name__}: {_first_line(error)}")
     del arguments
     device.release()
-    return {}
+    return {"passes": hooks.passes}
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
 """What `tfcost measure` does: checks the machine, runs what is not measured yet, saves after every case.
 
-First every case for itself (memory, time), then all of them under the profiler, in groups.
+First all kernels are compiled and listed, then every case runs for itself (memory, time), then all of them under the
+profiler, in groups: whole passes, and of those with few kernels the fp32 instructions.
 """
 
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,15 +17,15 @@ from typing import Any
 import tfcost
 from tfcost.book import Book
 from tfcost.errors import CannotMeasure
-from tfcost.evidence.record import Case, Ceilings, Counters, Environment, Measurement, Memory, Timing
-from tfcost.measure.booked import predicted_launches, predicted_peak
-from tfcost.measure.counters import Profile, find_ncu
-from tfcost.measure.job import Event, Job, chunks
+from tfcost.evidence.record import Case, Ceilings, Counters, Environment, Kernel, Measurement, Memory, Timing
+from tfcost.measure.booked import predicted_peak
+from tfcost.measure.counters import HARDWARE, INSTRUCTIONS, Amounts, find_ncu
+from tfcost.measure.job import Event, Job, Profiled, chunks
 from tfcost.measure.machine import Machine, read_machine
 from tfcost.measure.profiler import check_counters, count_cases
 from tfcost.measure.progress import Progress
-from tfcost.measure.session import TOO_LARGE, Session, Wanted
-from tfcost.measure.worker import CHILD, run_cases, run_job
+from tfcost.measure.session import TOO_LARGE, Lacks, Session, Wanted
+from tfcost.measure.worker import CHILD, Deadline, run_cases, run_job
 
 _LEAST_CAPABILITY = (8, 0)
 _IDLE_BYTES = 3 << 30
@@ -32,8 +33,11 @@ _IDLE_BYTES = 3 << 30
 _MOST_COUNTED_BYTES = 8 << 30
 # Several compiling processes share the GPU.
 _MOST_COMPILING_BYTES = 4 << 30
-# Kernels that one profiler counts before it prints what it found: a third of a second each.
-_GROUP = 150
+# Instructions are counted kernel by kernel, about a third of a second each: of cases with more launches not at all,
+# unless the library multiplies by a vector on the FMA units.
+_MOST_LAUNCHES, _BY_VECTOR = 6, "gemv"
+# What one profiler counts before it prints what it found: so many cases, or kernels.
+_GROUP = 200
 _LONGEST = 120.0
 
 
@@ -63,7 +67,7 @@ def measure(cases: Sequence[Case], book: Book, settings: Settings) -> Result:
     """Measures `cases`. CannotMeasure, with the reason, if the machine does not allow it. An interruption is passed on
     once everything is saved.
     """
-    deadline = time.monotonic() + settings.limit
+    deadline = Deadline(time.monotonic() + settings.limit)
     machine = read_machine()
     check_machine(machine)
     ncu = find_ncu() if settings.counters else ""
@@ -76,10 +80,11 @@ def measure(cases: Sequence[Case], book: Book, settings: Settings) -> Result:
         session.set_ceilings(ceilings)
     run = _Run(session, book, settings, environment.memory_bytes, deadline, cases)
     with Progress(run.steps, settings.quiet) as progress:
-        run.compile(progress)
+        run.list_kernels(progress)
         run.alone(progress)
         if ncu:
-            run.profiled(progress, ncu)
+            run.count_passes(progress, ncu)
+            run.count_instructions(progress, ncu)
     found = [session.get(case) for case in cases]
     known = tuple(one for one in found if one is not None)
     return Result(path, known, len(cases) - len(known))
@@ -137,7 +142,7 @@ class _Run:
     """One run over `cases`, numbered in their order."""
 
     def __init__(
-        self, session: Session, book: Book, settings: Settings, memory_bytes: int, deadline: float,
+        self, session: Session, book: Book, settings: Settings, memory_bytes: int, deadline: Deadline,
         cases: Sequence[Case],
     ) -> None:  # fmt: skip
         self._session, self._settings, self._deadline = session, settings, deadline
@@ -145,27 +150,47 @@ class _Run:
         self._cases = dict(enumerate(cases))
         self._peaks = {place: predicted_peak(case, book) for place, case in self._cases.items()}
         self._memory_bytes = memory_bytes
-        self._launches = {place: predicted_launches(case, book, _GROUP) for place, case in self._cases.items()}
-        lacking = {place: session.lacks(case, self._wanted) for place, case in self._cases.items()}
-        self._alone = [place for place, (alone, _) in lacking.items() if alone]
-        self._incomplete = [place for place, lacks in lacking.items() if any(lacks)]
-        self.steps = sum(alone + profiled for alone, profiled in lacking.values())
+        self._kernels: dict[int, tuple[Kernel, ...]] = {}
+        lacking = {place: self._lacks(place) for place in self._cases}
+        self._alone = [place for place, lacks in lacking.items() if lacks.alone]
+        self._unlisted = [place for place, lacks in lacking.items() if lacks.kernels]
+        self.steps = len(self._alone) + sum(lacks.passes for lacks in lacking.values())
 
-    def compile(self, progress: Progress) -> None:
-        """All kernels at once, by several processes; a case that fails here will fail again where it counts."""
-        waiting = {place: self._cases[place] for place in self._incomplete
-                   if self._peaks[place] <= _MOST_COMPILING_BYTES}  # fmt: skip
-        shares = shared_out(waiting, max(1, (os.cpu_count() or 1) - 2))
-        if len(shares) < 2:
-            return
-        progress.say(f"compiling the kernels of {len(waiting)} cases in {len(shares)} processes")
+    def _lacks(self, place: int) -> Lacks:
+        return self._session.lacks(self._cases[place], self._wanted)
+
+    def list_kernels(self, progress: Progress) -> None:
+        """Compiles and lists all kernels, by several processes at once where memory allows; a case that fails here will
+        fail again where it counts.
+        """
+        waiting = {place: self._cases[place] for place in self._unlisted if self._peaks[place] <= self._memory_bytes}
+        small = {place: case for place, case in waiting.items() if self._peaks[place] <= _MOST_COMPILING_BYTES}
+        shares = shared_out(small, max(1, (os.cpu_count() or 1) - 2))
+        if small:
+            progress.say(f"compiling the kernels of {len(small)} cases in {len(shares)} processes")
 
         def run(share: dict[int, Case]) -> None:
-            run_cases(share, lambda log, cases: Job(log, cases, compiling=True), self._settings.child,
-                      lambda place, event: None, _LONGEST)  # fmt: skip
+            run_cases(share, lambda log, cases: Job(log, cases, listing=True), self._settings.child,
+                      self._listed, _LONGEST, self._deadline)  # fmt: skip
 
-        with ThreadPoolExecutor(len(shares)) as pool:
-            list(pool.map(run, shares))
+        with ThreadPoolExecutor(max(1, len(shares))) as pool:
+            try:
+                list(pool.map(run, shares))
+            except BaseException:
+                self._deadline.pull()
+                raise
+        run({place: case for place, case in waiting.items() if place not in small})
+        for place in self._kernels:
+            found = self._session.get(self._cases[place])
+            if found is not None:
+                self._session.put(replace(found, kernels=self._kernels[place]))
+
+    def _listed(self, place: int, event: Event) -> None:
+        from tfcost.measure.variants import triton_kernels
+
+        if event["event"] == "measured":
+            ours = triton_kernels()
+            self._kernels[place] = tuple(Kernel(**one, triton=one["name"] in ours) for one in event["kernels"])
 
     def alone(self, progress: Progress) -> None:
         """Memory and time."""
@@ -189,44 +214,75 @@ class _Run:
 
         run_cases(fitting, make_job, self._settings.child, on_event, _LONGEST, self._deadline)
 
-    def profiled(self, progress: Progress, ncu: str) -> None:
-        """Counters of all cases that could run and do not have them, first of those that launch few kernels."""
-        from tfcost.measure.variants import triton_kernels
-
+    def count_passes(self, progress: Progress, ncu: str) -> None:
+        """What the hardware counts by itself, of all cases that could run and do not have it."""
         waiting = []
-        for place, case in self._cases.items():
-            found = self._session.get(case)
-            if found is None or found.outcome != "measured" or not self._session.lacks(case, self._wanted)[1]:
-                continue
-            if self._peaks[place] > _MOST_COUNTED_BYTES:
-                self._session.put(replace(found, reason=f"{TOO_LARGE}: {self._peaks[place]} bytes"))
-                progress.step(case.key)
-            else:
+        for place in self._measured():
+            if self._lacks(place).passes and self._peaks[place] > _MOST_COUNTED_BYTES:
+                self._change(place, reason=f"{TOO_LARGE}: {self._peaks[place]} bytes")
+                progress.step(self._cases[place].key)
+            elif self._lacks(place).passes:
                 waiting.append(place)
 
-        def on_profile(place: int, profile: Profile) -> None:
-            self._counted(place, profile.counters, tuple(profile.kernels.values()))
+        def on_amounts(place: int, amounts: Amounts) -> None:
+            self._change(place, counters=Counters(**amounts, **dict.fromkeys(INSTRUCTIONS)), reason="")
             progress.step(self._cases[place].key)
 
         def on_failure(place: int, reason: str) -> None:
-            self._counted(place, None, (), f"not counted: {reason}")
+            self._change(place, counters=None, reason=f"not counted: {reason}")
             progress.say(f"not counted: {self._cases[place].key}: {reason}")
             progress.step(self._cases[place].key)
 
-        waiting.sort(key=self._launches.__getitem__)
-        for group in chunks(waiting, self._launches, _GROUP):
-            if time.monotonic() > self._deadline:
+        self._count("passes", ncu, chunks(waiting, dict.fromkeys(waiting, 1), _GROUP), on_amounts, on_failure)
+
+    def count_instructions(self, progress: Progress, ncu: str) -> None:
+        """The fp32 instructions of cases that launch few kernels or need them to be explained."""
+        launches = {}
+        for place in self._measured():
+            found = self._session.get(self._cases[place])
+            if found and found.counters and found.kernels and self._lacks(place).instructions:
+                count = sum(kernel.launches for kernel in found.kernels)
+                if count <= _MOST_LAUNCHES or any(_BY_VECTOR in kernel.name for kernel in found.kernels):
+                    launches[place] = count
+
+        def on_amounts(place: int, amounts: Amounts) -> None:
+            found = self._session.get(self._cases[place])
+            assert found is not None and found.counters is not None
+            self._change(place, counters=replace(found.counters, **amounts))
+
+        def on_failure(place: int, reason: str) -> None:
+            progress.say(f"instructions not counted: {self._cases[place].key}: {reason}")
+
+        if launches:
+            progress.say(f"counting the instructions of {len(launches)} cases")
+        self._count("kernels", ncu, chunks(sorted(launches, key=launches.__getitem__), launches, _GROUP),
+                    on_amounts, on_failure)  # fmt: skip
+
+    def _count(
+        self, way: Profiled, ncu: str, groups: Iterable[Sequence[int]], on_amounts: Callable[[int, Amounts], None],
+        on_failure: Callable[[int, str], None],
+    ) -> None:  # fmt: skip
+        for group in groups:
+            if self._deadline.passed:
                 return
             cases = {place: self._cases[place] for place in group}
-            count_cases(cases, ncu, self._settings.child, triton_kernels(), on_profile, on_failure)
+            count_cases(cases, ncu, way, self._settings.child, on_amounts, on_failure)
+
+    def _measured(self) -> Iterator[int]:
+        """The cases that could run."""
+        for place, case in self._cases.items():
+            found = self._session.get(case)
+            if found is not None and found.outcome == "measured":
+                yield place
 
     def _put(self, place: int, outcome: Any, **facts: Any) -> None:
-        self._session.put(Measurement(self._cases[place], 0, "", _now(), outcome, **facts))
+        kernels = self._kernels.get(place, ())
+        self._session.put(Measurement(self._cases[place], 0, "", _now(), outcome, kernels=kernels, **facts))
 
-    def _counted(self, place: int, counters: Counters | None, kernels: tuple[Any, ...], reason: str = "") -> None:
+    def _change(self, place: int, **facts: Any) -> None:
         found = self._session.get(self._cases[place])
         assert found is not None
-        self._session.put(replace(found, counters=counters, kernels=kernels, reason=reason))
+        self._session.put(replace(found, **facts))
 
 
 def shared_out(cases: Mapping[int, Case], most: int) -> list[dict[int, Case]]:

@@ -1,27 +1,25 @@
-"""Nsight Compute: its command line, and from the CSV that it prints to counters and kernels per case.
+"""Nsight Compute: its command lines, and from the CSV that it prints to the amounts of every case.
 
-Kernels stand in the order of their launches. Before those of a case comes a mark, a kernel of ours whose number of
-programs is one more than the case's number. Metrics are read by their full name: there are aggregates with like names.
+Two ways to count. Of whole passes (range replay): what the hardware counts by itself, one row per pass, in the order in
+which they ran. Of single kernels (kernel replay): instructions, which the profiler counts by changing the kernels; rows
+stand in the order of launches, and before those of a case comes a mark, a kernel of ours whose number of programs is one
+more than the case's number. Metrics are read by their full name: there are aggregates with like names.
 """
 
 import csv
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tfcost.errors import CannotMeasure
-from tfcost.evidence.record import Counters, Kernel
+from tfcost.measure.job import Profiled
 
 MARK = "mark_kernel"
 
-METRICS: dict[str, str] = {
+HARDWARE: dict[str, str] = {
     "bf16_flops": "sm__ops_path_tensor_src_bf16_dst_fp32.sum",
     "fp16_flops": "sm__ops_path_tensor_src_fp16.sum",
     "tf32_flops": "sm__ops_path_tensor_src_tf32_dst_fp32.sum",
-    "fp32_add": "smsp__sass_thread_inst_executed_op_fadd_pred_on.sum",
-    "fp32_mul": "smsp__sass_thread_inst_executed_op_fmul_pred_on.sum",
-    "fp32_fma": "smsp__sass_thread_inst_executed_op_ffma_pred_on.sum",
     "l2_read_bytes": "l1tex__m_xbar2l1tex_read_bytes.sum",
     "l2_write_bytes": "l1tex__m_l1tex2xbar_write_bytes.sum",
     "hbm_read_bytes": "dram__bytes_read.sum",
@@ -29,10 +27,18 @@ METRICS: dict[str, str] = {
     "local_read_bytes": "l1tex__t_bytes_pipe_lsu_mem_local_op_ld_lookup_miss.sum",
     "local_write_bytes": "l1tex__t_bytes_pipe_lsu_mem_local_op_st.sum",
 }
-"""The metric behind each field of `Counters`."""
+INSTRUCTIONS: dict[str, str] = {
+    "fp32_add": "smsp__sass_thread_inst_executed_op_fadd_pred_on.sum",
+    "fp32_mul": "smsp__sass_thread_inst_executed_op_fmul_pred_on.sum",
+    "fp32_fma": "smsp__sass_thread_inst_executed_op_ffma_pred_on.sum",
+}
+"""The metric behind each field of `Counters`: those of whole passes, and those of single kernels."""
 
-_REGISTERS = "launch__registers_per_thread"
-_SHARED = ("launch__shared_mem_per_block_static", "launch__shared_mem_per_block_dynamic")
+_WAYS: dict[Profiled, tuple[Mapping[str, str], tuple[str, ...]]] = {
+    "passes": (HARDWARE, ("--replay-mode", "range")),
+    # What is no kernel of a pass must not be counted; ranges are bracketed anyway.
+    "kernels": (INSTRUCTIONS, ("--replay-mode", "kernel", "--profile-from-start", "off")),
+}
 _NO_PERMISSION = "ERR_NVGPUCTRPERM"
 _HOW_TO_PERMIT = (
     "the driver shows counters to administrators alone (ERR_NVGPUCTRPERM): run as root, give the container "
@@ -40,13 +46,15 @@ _HOW_TO_PERMIT = (
     "--no-counters measures memory and time without them"
 )
 
+Amounts = dict[str, int]
 
-def ncu_command(ncu: str, program: Sequence[str]) -> list[str]:
-    """The command that profiles `program` and prints every metric of every kernel as CSV. No clock is touched."""
-    metrics = ",".join([*METRICS.values(), _REGISTERS, *_SHARED])
+
+def ncu_command(ncu: str, way: Profiled, program: Sequence[str]) -> list[str]:
+    """The command that profiles `program` and prints the metrics of that `way` as CSV. No clock is touched."""
+    metrics, options = _WAYS[way]
     return [
-        ncu, "--csv", "--page", "raw", "--print-units", "base", "--clock-control", "none",
-        "--profile-from-start", "off", "--metrics", metrics, *program,
+        ncu, "--csv", "--page", "raw", "--print-units", "base", "--clock-control", "none", *options,
+        "--metrics", ",".join(metrics.values()), *program,
     ]  # fmt: skip
 
 
@@ -59,36 +67,43 @@ def find_ncu() -> str:
     return found
 
 
-@dataclass
-class Profile:
-    """What the profiler saw of one case."""
-
-    totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(METRICS, 0))
-    kernels: dict[str, Kernel] = field(default_factory=dict)
-
-    @property
-    def counters(self) -> Counters:
-        """The totals over all kernels."""
-        return Counters(**self.totals)
-
-
-def parse_profile(output: str, triton_kernels: Iterable[str] = ()) -> dict[int, Profile]:
-    """The profile of every case in ncu's `output`, by the case's number. Kernels called as in `triton_kernels` are
-    Triton's. CannotMeasure if the output holds no permission, or no table with the metrics.
+def amounts_of_passes(output: str, told: Iterable[tuple[int, int]]) -> dict[int, Amounts]:
+    """The sums over the passes of every case in ncu's `output`. `told` are the cases' numbers, each with how many
+    passes it had, in the order in which they ran; one whose rows are not all there is left out. CannotMeasure if the
+    output holds no permission, or no table with the metrics.
     """
+    rows = list(_rows(output))
+    found: dict[int, Amounts] = {}
+    first = 0
+    for place, passes in told:
+        own = rows[first : first + passes]
+        first += passes
+        if len(own) == passes:
+            found[place] = _summed(own, HARDWARE)
+    return found
+
+
+def amounts_of_kernels(output: str) -> dict[int, Amounts]:
+    """The same over the kernels between one case's mark and the next."""
+    kernels: dict[int, list[Mapping[str, str]]] = {}
+    current: list[Mapping[str, str]] = []
+    for row in _rows(output):
+        if row["Kernel Name"].startswith(MARK):
+            current = kernels.setdefault(_first_number(row["Grid Size"]) - 1, [])
+        else:
+            current.append(row)
+    return {place: _summed(rows, INSTRUCTIONS) for place, rows in kernels.items()}
+
+
+def _rows(output: str) -> Iterator[Mapping[str, str]]:
+    """The table's rows; the first one holds units."""
     explain_failure(output)
     lines = [line for line in output.splitlines() if line.startswith('"')]
-    rows = [row for row in csv.DictReader(lines) if row["ID"]]
-    ours = frozenset(triton_kernels)
-    found: dict[int, Profile] = {}
-    current = None
-    for row in rows:
-        name = row["Kernel Name"]
-        if name.startswith(MARK):
-            current = found.setdefault(_first_number(row["Grid Size"]) - 1, Profile())
-        elif current is not None:
-            _add(current, name, row, ours)
-    return found
+    return (row for row in csv.DictReader(lines) if row["ID"])
+
+
+def _summed(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, str]) -> Amounts:
+    return {name: sum(whole(row[metric]) for row in rows) for name, metric in metrics.items()}
 
 
 def explain_failure(output: str) -> None:
@@ -98,19 +113,6 @@ def explain_failure(output: str) -> None:
     unknown = re.search(r"==ERROR== .*metric.*", output, re.IGNORECASE)
     if unknown:
         raise CannotMeasure(f"Nsight Compute does not know a metric on this GPU: {unknown[0][:300]}")
-
-
-def _add(profile: Profile, name: str, row: Mapping[str, str], triton_kernels: frozenset[str]) -> None:
-    for field_name, metric in METRICS.items():
-        profile.totals[field_name] += whole(row[metric])
-    before = profile.kernels.get(name, Kernel(name, 0, 0, 0, name in triton_kernels))
-    profile.kernels[name] = Kernel(
-        name=name,
-        launches=before.launches + 1,
-        registers=max(before.registers, whole(row[_REGISTERS])),
-        sram_bytes=max(before.sram_bytes, sum(whole(row[metric]) for metric in _SHARED)),
-        triton=before.triton,
-    )
 
 
 def whole(text: str) -> int:

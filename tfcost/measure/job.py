@@ -4,25 +4,26 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfcost.evidence.record import Case
 
 Event = dict[str, Any]
+Profiled = Literal["", "passes", "kernels"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Cases by number, and what to do with each: run it for memory (and time), under the profiler, or once for nothing
-    but the kernels that get compiled (`compiling`).
+    """Cases by number, and what to do with each: run it for memory (and time); under the profiler, which counts whole
+    passes or single kernels (`profiled`); or once to compile its kernels and list them (`listing`).
 
     `ceilings` asks for what the GPU does at best, `self_test` for products and copies of known size, in place of cases.
     """
 
     log: Path
     cases: Mapping[int, Case]
-    counters: bool = False
-    compiling: bool = False
+    profiled: Profiled = ""
+    listing: bool = False
     timing: bool = True
     ceilings: bool = False
     self_test: bool = False

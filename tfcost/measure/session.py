@@ -26,6 +26,18 @@ class Wanted:
     timing: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """What is to be done for a case: list its kernels, run it for memory and time, count its passes, count its fp32
+    instructions.
+    """
+
+    kernels: bool = False
+    alone: bool = False
+    passes: bool = False
+    instructions: bool = False
+
+
 class Session:
     """The evidence of a file, growing. `source_hash` gives that of a case's code."""
 
@@ -61,15 +73,20 @@ class Session:
         found = self._found.get((self.place, case.key))
         return found if found is not None and found.source_hash == self._source_hash(case) else None
 
-    def lacks(self, case: Case, wanted: Wanted) -> tuple[bool, bool]:
-        """Whether the case is to be run for itself, and whether under the profiler. One that failed is tried again."""
+    def lacks(self, case: Case, wanted: Wanted) -> Lacks:
+        """What is still to be done for the case. One that failed is tried again."""
         found = self.get(case)
         if found is None or found.outcome == "failed":
-            return True, wanted.counters
+            return Lacks(True, True, wanted.counters, wanted.counters)
         if found.outcome == "out of memory":
-            return False, False
-        alone = found.memory is None or (wanted.timing and found.timing is None)
-        return alone, wanted.counters and found.counters is None and not found.reason.startswith(TOO_LARGE)
+            return Lacks()
+        counted = wanted.counters and not found.reason.startswith(TOO_LARGE)
+        return Lacks(
+            kernels=not found.kernels,
+            alone=found.memory is None or (wanted.timing and found.timing is None),
+            passes=counted and found.counters is None,
+            instructions=counted and (found.counters is None or found.counters.fp32_fma is None),
+        )
 
     def put(self, measurement: Measurement) -> None:
         """Keeps and saves a measurement in place of an earlier one of the same case."""

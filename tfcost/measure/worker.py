@@ -26,7 +26,22 @@ _STARTING = 300.0
 # Blocks of exactly the size asked for, rounded up to 512 bytes, whatever their size: nothing is hidden in holes.
 _ALLOCATOR = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "PYTORCH_ALLOC_CONF": "expandable_segments:True"}
 
-Done = Callable[[int, Event], None]
+
+
+@dataclass(slots=True)
+class Deadline:
+    """The moment from which no new case begins; `pull` makes it now, for processes that other threads follow, too."""
+
+    at: float = float("inf")
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return time.monotonic() >= self.at
+
+    def pull(self) -> None:
+        """Ends everything."""
+        self.at = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +68,13 @@ class Ended:
 
 def run_cases(
     cases: Mapping[int, Case], make_job: Callable[[Path, Mapping[int, Case]], Job], command: Sequence[str],
-    on_event: Done, longest: float, deadline: float = float("inf"),
+    on_event: Callable[[int, Event], None], longest: float, deadline: Deadline,
 ) -> None:  # fmt: skip
     """Runs all `cases`, in as many processes as it takes, until `deadline`; `on_event` is told every event, and a
     "failed" one for a case that a process died of. CannotMeasure if a process dies before its first case.
     """
     waiting = dict(cases)
-    while waiting and time.monotonic() < deadline:
+    while waiting and not deadline.passed:
 
         def follow(event: Event) -> None:
             place = event.get("place", -1)
@@ -68,7 +83,7 @@ def run_cases(
                 waiting.pop(place, None)
 
         ended = run_job(lambda log: make_job(log, waiting), command, follow, longest, deadline)
-        if ended.finished or time.monotonic() >= deadline:
+        if ended.finished or deadline.passed:
             return
         if ended.at is None:
             raise CannotMeasure(f"measuring did not start: {ended.reason()}")
@@ -79,7 +94,7 @@ def run_cases(
 
 def run_job(
     make_job: Callable[[Path], Job], command: Sequence[str], on_event: Callable[[Event], None],
-    longest: float, deadline: float = float("inf"),
+    longest: float, deadline: Deadline | None = None,
 ) -> Ended:  # fmt: skip
     """One process with one job; `on_event` is told its events. It is stopped if a case takes longer than `longest`
     seconds, at `deadline`, and when this process is interrupted.
@@ -93,7 +108,7 @@ def run_job(
                 start_new_session=True, env={**os.environ, **_ALLOCATOR},
             )  # fmt: skip
             try:
-                at, hung, finished = _follow(process, LogReader(log), on_event, longest, deadline)
+                at, hung, finished = _follow(process, LogReader(log), on_event, longest, deadline or Deadline())
             finally:
                 _stop(process)
             return Ended(process.returncode, _text(out), _text(err), at, hung, finished)
@@ -101,7 +116,7 @@ def run_job(
 
 def _follow(
     process: "subprocess.Popen[bytes]", reader: LogReader, on_event: Callable[[Event], None], longest: float,
-    deadline: float,
+    deadline: Deadline,
 ) -> tuple[int | None, bool, bool]:  # fmt: skip
     """The case it was at last, whether it hung, whether it said that it had finished."""
     at, finished = None, False
@@ -115,7 +130,7 @@ def _follow(
             # At its end, a profiler still has its table to print.
             patience = time.monotonic() + (_STARTING if finished else longest)
             on_event(event)
-        if over or time.monotonic() > min(patience, deadline):
+        if over or time.monotonic() > min(patience, deadline.at):
             return at, not over, finished
         time.sleep(_POLL)
 
