@@ -35,4 +35,6 @@ def tiles_for(block: int, head_width: int, element_size: int) -> Tiles:
     forward = Tile(block, 8 if block == 128 or head_width == 256 else 4, stages)
     # dK and dV together take twice the registers of O or dQ, which leaves room for few queries at once.
     rows = min(block, 16 if head_width == 256 else 32)
-    return Tiles(forward, Tile(rows, 8 if block * head_width >= 64 * 128 else 4, min(stages, 2)), forward)
+    # Two groups of four warps share the rows of a product only if there are 128: else both compute all of them.
+    warps = 8 if block == 128 or head_width == 256 else 4
+    return Tiles(forward, Tile(rows, warps, min(stages, 2)), forward)

@@ -1,7 +1,8 @@
 """The launchers of the linear attention kernels.
 
 In: q and o [b,h,n,d_h], k and v [b,h_kv,m,d_h]. States are [b,h_kv,segments,d_h+1,d_h] in the type of the inputs
-(gradients of full attention: in fp32), `norm` and `delta` [b,h,n] in fp32. Sizes may be symbolic (torch.SymInt): nothing here branches on b, h, h_kv, n or m.
+(gradients of full attention: in fp32), `norm` and `delta` [b,h,n] in fp32. Sizes may be symbolic (torch.SymInt):
+nothing here branches on b, h, h_kv, n or m.
 """
 
 from typing import Any, NamedTuple
@@ -70,7 +71,7 @@ def launch_state_gradients(
 ) -> Tensor:
     """The gradients of the states: causal, one per segment, from the queries behind it; full, one from all queries.
 
-    Where one state is for all keys it is kept in fp32: with few keys, what dK subtracts from each other is nearly equal.
+    Where one state is for all keys it is kept in fp32: with few keys, the two terms of dK nearly cancel.
     """
     (b, h, n, _), h_kv, segment = q.shape, k.shape[1], options.tiles.segment
     grads = _new_states(q, h_kv, n, segment, q.dtype if options.causal else torch.float32)

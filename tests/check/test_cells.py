@@ -56,7 +56,7 @@ def test_a_library_may_fill_up_its_tiles_and_no_more(n: int) -> None:
     one = case("standard", n=n)
     exact = torch_flops(one)
     # Tiles of at most 256 rows; a head's 64 need none that are larger.
-    padded = exact * max(-(-n // side) * side for side in range(32, 257, 32)) ** 2 // n**2
+    padded = exact * max(-(-n // side) * side for side in range(32, 385, 32)) ** 2 // n**2
 
     def verdict(flops: int) -> tuple[str, bool | None]:
         cell = cells_of(measurement(one, counters=counters(bf16_flops=flops), kernels=(LIBRARY,)))["matmul_flops"]

@@ -102,7 +102,7 @@ class Pretended:
 
 def _row(kernel: str, grid: str) -> None:
     """A row of the profiler's table: every metric is its place in the list times 1000."""
-    amounts = {"passes": HARDWARE, "kernels": INSTRUCTIONS}[Pretended.job.profiled]
+    amounts = {"passes": HARDWARE, "kernels": HARDWARE, "instructions": INSTRUCTIONS}[Pretended.job.profiled]
     values = ["1", kernel, grid, *(f"{1000 * place:,}" for place in range(len(amounts)))]
     print(",".join(f'"{value}"' for value in values), flush=True)
 

@@ -6,10 +6,13 @@ from tfcost.check.derived import MODEL, Derived
 from tfcost.check.partial_sums import partial_sum_bytes
 from tfcost.evidence.record import Counters, Measurement, Memory
 
+NARROWEST = {"read_bytes": 8, "write_bytes": 32}
+"""The fewest rows or columns, and the fewest terms, of a library's product (see `Derived.narrow_flops`)."""
+
 BLOCK = 512
 """The allocator rounds every block up to a multiple of this many bytes."""
 
-TILES = tuple(range(32, 257, 32))
+TILES = tuple(range(32, 385, 32))
 """Sides that the tiles of a library's matrix product may have; heads and chunks lie in those of at most 64."""
 
 _WIDE, _NARROW = ("n", "m", "d", "f", "V", "P", "w", "g", "p", "t"), ("d_h", "c")
@@ -81,9 +84,12 @@ class Comparison:
 
     @property
     def padded(self) -> int:
-        """The derived value at sizes rounded up to whole tiles: the most that padding can make of it."""
+        """The derived value at sizes rounded up to whole tiles, and single rows, columns and terms to the narrowest
+        one: the most that padding can make of it.
+        """
         rounded = {name: max(-(-size // tile) * tile for tile in tiles) for name, size, tiles in self._dimensions()}
-        return self.source.value(self.quantity, {**self.source.values, **rounded}) or 0
+        whole = self.source.value(self.quantity, {**self.source.values, **rounded}) or 0
+        return whole + sum((fewest - 1) * self.source.narrow_flops(moved) for moved, fewest in NARROWEST.items())
 
     @property
     def partial_sums(self) -> int:

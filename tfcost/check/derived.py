@@ -60,6 +60,17 @@ class Derived:
                 read, written = (int(operation.amounts[name].evaluate(self.values)) for name in _MOVED)
                 yield read // max(written, 1), written // (width * max(operation.launches, 1))
 
+    def narrow_flops(self, moved: str) -> int:
+        """FLOPs of torch's matrix products of a single row or column, which read as many numbers as they multiply
+        (`moved` is "read_bytes"), or of a single term, which write as many ("write_bytes").
+        """
+        width, found = WIDTHS[self.case.dtype], 0
+        for operation in self.cost.operations if isinstance(self.cost, Cost) else ():
+            if operation.name.startswith("aten.") and "matmul_flops" in operation.amounts:
+                flops, bytes_ = (int(operation.amounts[name].evaluate(self.values)) for name in ("matmul_flops", moved))
+                found += flops if 2 * bytes_ >= width * flops else 0
+        return found
+
     def broken(self) -> list[str]:
         """The assumptions of the formulas that do not hold at the case's sizes."""
         return broken(self.cost.assumptions, self.values)

@@ -98,7 +98,9 @@ RULES: tuple[Rule, ...] = (
         lambda cell: cell.measured <= cell.padded and cell.measured + 2 * (cell.counters.fp32_fma or 0) >= cell.derived,
     ),
     Rule(
-        _FLOPS, "library tiles", "the library fills sizes up to its own tiles, with sides of 32, 64, … up to 256",
+        _FLOPS, "library tiles",
+        "the library fills sizes up to its own tiles, with sides of 32, 64, … up to 384 (8 for a single row, 32 for a "
+        "single term)",
         lambda cell: not cell.all_triton,
         lambda cell: cell.derived <= cell.measured <= cell.padded,
         lambda cell: cell.padded - cell.derived,
@@ -121,6 +123,14 @@ RULES: tuple[Rule, ...] = (
         lambda cell: cell.spilled > 0,
         lambda cell: -L1_SHARE * cell.derived <= cell.difference <= cell.spilled + SECTOR_SHARE * cell.derived,
         lambda cell: cell.spilled + SECTOR_SHARE * cell.derived,
+    ),
+    Rule(
+        _TRAFFIC, "shared through L1",
+        "programs that one multiprocessor runs side by side read the same state or rows, and L1 serves all but the "
+        "first: not fewer bytes than are distinct",
+        lambda cell: cell.difference < -L1_SHARE * cell.derived,
+        lambda cell: cell.measured >= (cell.source.value("unique_bytes") or cell.derived),
+        lambda cell: cell.derived - (cell.source.value("unique_bytes") or cell.derived),
     ),
     Rule(
         _TRAFFIC, "sectors and L1",

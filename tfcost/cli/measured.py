@@ -88,4 +88,4 @@ def _cases(target: Target, book: Book) -> tuple[Case, ...]:
 def _on_gpu(cases: Sequence[Case], path: Path) -> None:
     from tfcost.measure.command import Settings, measure
 
-    measure(cases, load_book(), Settings(output=path, counters=False, ceilings=False))
+    measure(cases, load_book(), Settings(output=path, counters=False, ceilings=False, kernels=False))

@@ -1,10 +1,13 @@
 """Which files a technique's costs come from: its module, and every technique and kernel module that this one uses.
 
-In: the name of a technique. Out: SHA-256 per file, which the book keeps and by which evidence says what code ran.
+In: the name of a technique. Out: SHA-256 per file, which the book keeps and by which evidence says what code ran. Only
+code counts: a change of a comment or a docstring is none.
 """
 
 import hashlib
+import io
 import sys
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,8 +21,34 @@ _FOLDERS = {"tfcost.techniques": "tfcost/techniques", "tfcost_kernels": "kernels
 
 @cache
 def source_digests(technique: str) -> dict[str, str]:
-    """SHA-256 by path, "kernels/flash/tiles.py", of all files whose code a technique may run."""
-    return {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in sorted(_files(_module_of(technique)))}
+    """SHA-256 by path, "kernels/flash/tiles.py", of the code of all files that a technique may run."""
+    return {path: code_digest(file.read_text("utf-8")) for path, file in sorted(_files(_module_of(technique)))}
+
+
+def code_digest(source: str) -> str:
+    """SHA-256 of a module's text without comments, docstrings and empty lines; the same in every version of Python."""
+    lines = source.splitlines()
+    for first, last in reversed(list(_remarks(source))):
+        for row in range(first[0] - 1, last[0]):
+            begin = first[1] if row == first[0] - 1 else 0
+            end = last[1] if row == last[0] - 1 else len(lines[row])
+            lines[row] = lines[row][:begin] + lines[row][end:]
+    code = "\n".join(line.rstrip() for line in lines if line.strip())
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def _remarks(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where comments, and strings that are statements, begin and end: row from 1, column from 0."""
+    begins = True
+    waiting: tokenize.TokenInfo | None = None
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NEWLINE and waiting is not None:
+            yield waiting.start, waiting.end
+        if token.type == tokenize.COMMENT:
+            yield token.start, token.end
+        elif token.type != tokenize.NL:
+            waiting = token if begins and token.type == tokenize.STRING else None
+            begins = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
 
 
 def _module_of(technique: str) -> ModuleType:

@@ -74,22 +74,23 @@ class Counters:
     """The hardware's own counts over the kernels of one case.
 
     FLOPs per type of tensor-core operand; fp32 instructions of single threads (a fused multiply-add is one `fp32_fma`
-    and two FLOPs), None where a case has too many kernels to count them; bytes between the multiprocessors and L2, and between L2 and device memory. Of spilled registers
-    (local memory): what was read back past L1, and what was written at all.
+    and two FLOPs), None where a case has too many kernels to count them; bytes between the multiprocessors and L2, and
+    between L2 and device memory. Of spilled registers (local memory): what was read back past L1, and what was written
+    at all.
     """
 
     bf16_flops: int
     fp16_flops: int
     tf32_flops: int
-    fp32_add: int | None
-    fp32_mul: int | None
-    fp32_fma: int | None
     l2_read_bytes: int
     l2_write_bytes: int
     hbm_read_bytes: int
     hbm_write_bytes: int
     local_read_bytes: int = 0
     local_write_bytes: int = 0
+    fp32_add: int | None = None
+    fp32_mul: int | None = None
+    fp32_fma: int | None = None
 
     @property
     def tensor_flops(self) -> int:

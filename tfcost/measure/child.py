@@ -97,14 +97,22 @@ class PassKernels(Quiet):
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self._open = False
         self.found: dict[str, dict[str, Any]] = {}
 
     def begin(self) -> None:
         """A pass begins."""
         self._device.begin_list()
+        self._open = True
+
+    def close(self) -> None:
+        """Ends what an error left open: nothing could be listed after it."""
+        if self._open:
+            self._device.end_list()
 
     def end(self) -> None:
         """The pass is over."""
+        self._open = False
         for one in self._device.end_list():
             before = self.found.setdefault(one["name"], {**one, "launches": 0})
             before["launches"] += 1
@@ -206,7 +214,10 @@ def _listed(place: int, make: "Callable[[], Program]", device: Device, job: Job)
     program.run(arguments, Quiet())
     device.synchronize()
     kernels = PassKernels(device)
-    program.run(arguments, kernels)
+    try:
+        program.run(arguments, kernels)
+    finally:
+        kernels.close()
     del arguments
     gc.collect()
     device.release()
@@ -218,7 +229,7 @@ def _profiled(place: int, make: "Callable[[], Program]", device: Device, job: Jo
     program, hooks = make(), ProfileHooks(device)
     arguments = program.prepare()
     program.run(arguments, Quiet())
-    if job.profiled == "kernels":
+    if job.profiled != "passes":
         device.mark(place)
     try:
         program.run(arguments, hooks)

@@ -19,7 +19,7 @@ from tfcost.book import Book
 from tfcost.errors import CannotMeasure
 from tfcost.evidence.record import Case, Ceilings, Counters, Environment, Kernel, Measurement, Memory, Timing
 from tfcost.measure.booked import predicted_peak
-from tfcost.measure.counters import HARDWARE, INSTRUCTIONS, Amounts, find_ncu
+from tfcost.measure.counters import Amounts, find_ncu
 from tfcost.measure.job import Event, Job, Profiled, chunks
 from tfcost.measure.machine import Machine, read_machine
 from tfcost.measure.profiler import check_counters, count_cases
@@ -43,7 +43,9 @@ _LONGEST = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is measured, where it goes (None: named after the GPU), and after how many seconds no new case begins."""
+    """What is measured, where it goes (None: named after the GPU), after how many seconds no new case begins, and
+    whether kernels are listed.
+    """
 
     output: Path | None = None
     counters: bool = True
@@ -51,6 +53,7 @@ class Settings:
     ceilings: bool = True
     limit: float = float("inf")
     quiet: bool = False
+    kernels: bool = True
     child: Sequence[str] = CHILD
 
 
@@ -146,7 +149,7 @@ class _Run:
         cases: Sequence[Case],
     ) -> None:  # fmt: skip
         self._session, self._settings, self._deadline = session, settings, deadline
-        self._wanted = Wanted(settings.counters, settings.timing)
+        self._wanted = Wanted(settings.counters, settings.timing, settings.kernels)
         self._cases = dict(enumerate(cases))
         self._peaks = {place: predicted_peak(case, book) for place, case in self._cases.items()}
         self._memory_bytes = memory_bytes
@@ -169,9 +172,15 @@ class _Run:
         if small:
             progress.say(f"compiling the kernels of {len(small)} cases in {len(shares)} processes")
 
+        def on_event(place: int, event: Event) -> None:
+            if event["event"] == "measured":
+                self._kernels[place] = _kernels(event)
+            elif "reason" in event:
+                progress.say(f"kernels not listed: {self._cases[place].key}: {event['reason']}")
+
         def run(share: dict[int, Case]) -> None:
-            run_cases(share, lambda log, cases: Job(log, cases, listing=True), self._settings.child,
-                      self._listed, _LONGEST, self._deadline)  # fmt: skip
+            run_cases(share, lambda log, cases: Job(log, cases, listing=True), self._settings.child, on_event,
+                      _LONGEST, self._deadline)  # fmt: skip
 
         with ThreadPoolExecutor(max(1, len(shares))) as pool:
             try:
@@ -184,13 +193,6 @@ class _Run:
             found = self._session.get(self._cases[place])
             if found is not None:
                 self._session.put(replace(found, kernels=self._kernels[place]))
-
-    def _listed(self, place: int, event: Event) -> None:
-        from tfcost.measure.variants import triton_kernels
-
-        if event["event"] == "measured":
-            ours = triton_kernels()
-            self._kernels[place] = tuple(Kernel(**one, triton=one["name"] in ours) for one in event["kernels"])
 
     def alone(self, progress: Progress) -> None:
         """Memory and time."""
@@ -224,8 +226,10 @@ class _Run:
             elif self._lacks(place).passes:
                 waiting.append(place)
 
+        singly: list[int] = []
+
         def on_amounts(place: int, amounts: Amounts) -> None:
-            self._change(place, counters=Counters(**amounts, **dict.fromkeys(INSTRUCTIONS)), reason="")
+            self._change(place, counters=Counters(**amounts), reason="")
             progress.step(self._cases[place].key)
 
         def on_failure(place: int, reason: str) -> None:
@@ -233,7 +237,9 @@ class _Run:
             progress.say(f"not counted: {self._cases[place].key}: {reason}")
             progress.step(self._cases[place].key)
 
-        self._count("passes", ncu, chunks(waiting, dict.fromkeys(waiting, 1), _GROUP), on_amounts, on_failure)
+        self._count("passes", ncu, chunks(waiting, dict.fromkeys(waiting, 1), _GROUP), on_amounts,
+                    lambda place, _: singly.append(place))  # fmt: skip
+        self._count("kernels", ncu, [[place] for place in singly], on_amounts, on_failure)
 
     def count_instructions(self, progress: Progress, ncu: str) -> None:
         """The fp32 instructions of cases that launch few kernels or need them to be explained."""
@@ -247,7 +253,8 @@ class _Run:
 
         def on_amounts(place: int, amounts: Amounts) -> None:
             found = self._session.get(self._cases[place])
-            assert found is not None and found.counters is not None
+            assert found is not None
+            assert found.counters is not None
             self._change(place, counters=replace(found.counters, **amounts))
 
         def on_failure(place: int, reason: str) -> None:
@@ -255,7 +262,7 @@ class _Run:
 
         if launches:
             progress.say(f"counting the instructions of {len(launches)} cases")
-        self._count("kernels", ncu, chunks(sorted(launches, key=launches.__getitem__), launches, _GROUP),
+        self._count("instructions", ncu, chunks(sorted(launches, key=launches.__getitem__), launches, _GROUP),
                     on_amounts, on_failure)  # fmt: skip
 
     def _count(
@@ -306,6 +313,13 @@ def shared_out(cases: Mapping[int, Case], most: int) -> list[dict[int, Case]]:
 def _passes(group: Mapping[int, Case]) -> int:
     """How many different passes of how many scopes: each has kernels of its own."""
     return len({(case.scope, case.pass_) for case in group.values()})
+
+
+def _kernels(event: Event) -> tuple[Kernel, ...]:
+    from tfcost.measure.variants import triton_kernels
+
+    ours = triton_kernels()
+    return tuple(Kernel(**one, triton=one["name"] in ours) for one in event["kernels"])
 
 
 def _parsed(event: Event) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Nsight Compute: its command lines, and from the CSV that it prints to the amounts of every case.
 
-Two ways to count. Of whole passes (range replay): what the hardware counts by itself, one row per pass, in the order in
-which they ran. Of single kernels (kernel replay): instructions, which the profiler counts by changing the kernels; rows
-stand in the order of launches, and before those of a case comes a mark, a kernel of ours whose number of programs is one
-more than the case's number. Metrics are read by their full name: there are aggregates with like names.
+Whole passes are counted by range replay: what the hardware counts by itself, one row per pass, in the order they ran
+in. Single kernels are counted by kernel replay: fp32 instructions, for which the profiler changes the kernels, and
+the rest where a pass cannot be replayed as a whole. Their rows stand in the order of launches, and before those of a
+case comes a mark, a kernel of ours whose number of programs is one more than the case's number. Metrics are read by
+their full name: there are aggregates with like names.
 """
 
 import csv
@@ -34,10 +35,12 @@ INSTRUCTIONS: dict[str, str] = {
 }
 """The metric behind each field of `Counters`: those of whole passes, and those of single kernels."""
 
+# The mark is bracketed like a pass.
+_SINGLE = ("--replay-mode", "kernel", "--profile-from-start", "off")
 _WAYS: dict[Profiled, tuple[Mapping[str, str], tuple[str, ...]]] = {
     "passes": (HARDWARE, ("--replay-mode", "range")),
-    # What is no kernel of a pass must not be counted; ranges are bracketed anyway.
-    "kernels": (INSTRUCTIONS, ("--replay-mode", "kernel", "--profile-from-start", "off")),
+    "instructions": (INSTRUCTIONS, _SINGLE),
+    "kernels": (HARDWARE, _SINGLE),
 }
 _NO_PERMISSION = "ERR_NVGPUCTRPERM"
 _HOW_TO_PERMIT = (
@@ -83,8 +86,8 @@ def amounts_of_passes(output: str, told: Iterable[tuple[int, int]]) -> dict[int,
     return found
 
 
-def amounts_of_kernels(output: str) -> dict[int, Amounts]:
-    """The same over the kernels between one case's mark and the next."""
+def amounts_of_kernels(output: str, way: Profiled) -> dict[int, Amounts]:
+    """The same over the kernels between one case's mark and the next, counted in that `way`."""
     kernels: dict[int, list[Mapping[str, str]]] = {}
     current: list[Mapping[str, str]] = []
     for row in _rows(output):
@@ -92,7 +95,7 @@ def amounts_of_kernels(output: str) -> dict[int, Amounts]:
             current = kernels.setdefault(_first_number(row["Grid Size"]) - 1, [])
         else:
             current.append(row)
-    return {place: _summed(rows, INSTRUCTIONS) for place, rows in kernels.items()}
+    return {place: _summed(rows, _WAYS[way][0]) for place, rows in kernels.items()}
 
 
 def _rows(output: str) -> Iterator[Mapping[str, str]]:

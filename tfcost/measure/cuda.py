@@ -62,7 +62,7 @@ class Cuda:
             torch.cuda.profiler.stop()  # type: ignore[no-untyped-call]
 
     def begin_list(self) -> None:
-        """torch's profiler follows the kernels: it counts nothing, but needs no permission and knows their sizes."""
+        """Torch's profiler follows the kernels: it counts nothing, but needs no permission and knows their sizes."""
         torch.cuda.synchronize()
         self._list = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA])
         self._list.start()

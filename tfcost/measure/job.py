@@ -9,13 +9,14 @@ from typing import Any, Literal
 from tfcost.evidence.record import Case
 
 Event = dict[str, Any]
-Profiled = Literal["", "passes", "kernels"]
+Profiled = Literal["", "passes", "kernels", "instructions"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Cases by number, and what to do with each: run it for memory (and time); under the profiler, which counts whole
-    passes or single kernels (`profiled`); or once to compile its kernels and list them (`listing`).
+    passes, single kernels, or instructions of single kernels (`profiled`); or once to compile its kernels and list them
+    (`listing`).
 
     `ceilings` asks for what the GPU does at best, `self_test` for products and copies of known size, in place of cases.
     """

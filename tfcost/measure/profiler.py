@@ -56,8 +56,8 @@ def count_cases(
 
 
 def _amounts(way: Profiled, ended: Ended, told: Sequence[Event]) -> dict[int, Amounts]:
-    if way == "kernels":
-        return amounts_of_kernels(ended.output)
+    if way != "passes":
+        return amounts_of_kernels(ended.output, way)
     ran = [(event["place"], event["passes"]) for event in told if event["event"] == "measured"]
     return amounts_of_passes(ended.output, ran)
 

@@ -24,6 +24,7 @@ class Wanted:
 
     counters: bool
     timing: bool
+    kernels: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,12 @@ class Session:
         """What is still to be done for the case. One that failed is tried again."""
         found = self.get(case)
         if found is None or found.outcome == "failed":
-            return Lacks(True, True, wanted.counters, wanted.counters)
+            return Lacks(wanted.kernels, True, wanted.counters, wanted.counters)
         if found.outcome == "out of memory":
             return Lacks()
         counted = wanted.counters and not found.reason.startswith(TOO_LARGE)
         return Lacks(
-            kernels=not found.kernels,
+            kernels=wanted.kernels and not found.kernels,
             alone=found.memory is None or (wanted.timing and found.timing is None),
             passes=counted and found.counters is None,
             instructions=counted and (found.counters is None or found.counters.fp32_fma is None),

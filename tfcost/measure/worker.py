@@ -27,7 +27,6 @@ _STARTING = 300.0
 _ALLOCATOR = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "PYTORCH_ALLOC_CONF": "expandable_segments:True"}
 
 
-
 @dataclass(slots=True)
 class Deadline:
     """The moment from which no new case begins; `pull` makes it now, for processes that other threads follow, too."""
