@@ -46,6 +46,7 @@ _TABLE = (
     Symbol("r_kv", "width of the latent of keys and values", "r_{kv}"),
     Symbol("f_e", "hidden width of a routed expert", "f_e"),
     Symbol("f_s", "hidden width of the shared experts together", "f_s"),
+    Symbol("E_a", "experts that any token goes to", "E_a"),
     Symbol("R", "buckets of relative positions", "R"),
     Symbol("n_enc", "tokens that the encoder reads", "n_{enc}"),
     Symbol("L_enc", "layers of the encoder", "L_{enc}"),
