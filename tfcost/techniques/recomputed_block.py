@@ -1,7 +1,7 @@
 """Every block that models are made of, computed again in the backward pass: its input alone is kept.
 
-torch's own non-reentrant checkpoint runs around the block's function; it stops as soon as it has what the gradient needs
-(Chen et al. 2016, arXiv 1604.06174). `of` names the technique whose block it is; the other options are the block's.
+torch's own non-reentrant checkpoint runs around the block's function; it stops as soon as it has what the gradient
+needs (Chen et al. 2016, arXiv 1604.06174). `of` names the technique whose block it is; other options are the block's.
 """
 
 from collections.abc import Iterator

@@ -23,8 +23,8 @@ class Part:
 
     `forward` is the pass without gradients that is asked for (forward or decode), `backward` that of a training step,
     `recomputed` the same where only the input was kept; `weights` the cost whose parameters count. `meanings` are the
-    part's symbols in those of the model, `values` their values; `shared` says that what the part is given beside its
-    input and weights is the same for all parts of its kind.
+    part's symbols in those of the model, `values` their values and those of all other sizes of its layer; `cached` are
+    the bytes of keys and values that it keeps, in the model's symbols.
     """
 
     name: str
