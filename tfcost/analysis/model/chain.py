@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tfcost.analysis.conditions import require
 from tfcost.analysis.model.algebra import LAYERS, ONE, ZERO, added, collected, minus, over
@@ -138,7 +139,7 @@ class Builder:
         backward = self._cost(choice.technique, choice.scope, "backward", choice.variant, values)
         if choice.scope != "block" or self.config.training.recompute == "none":
             return backward, None
-        variant = {**choice.variant, "of": choice.technique}
+        variant: dict[str, Any] = {**backward.variant, "of": choice.technique}
         return backward, self._cost("recomputed-block", "block", "backward", variant, values)
 
     def _cost(
