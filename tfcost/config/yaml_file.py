@@ -34,7 +34,12 @@ class YamlFile:
         """A UserError at the line of the longest known beginning of `path`."""
         while path and path not in self.lines:
             path = path[:-1]
-        return UserError(f"{self.path}:{self.lines.get(path, 1)}: {message}")
+        return UserError(f"{self.path}:{self.lines.get(path, 1)}: {printable(message)}")
+
+
+def printable(text: str) -> str:
+    """`text` with what would move a terminal's cursor, or worse, as an escape sequence of Python's."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def read_yaml(path: Path, most_nodes: int = MOST_NODES) -> YamlFile:

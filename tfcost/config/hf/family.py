@@ -16,7 +16,10 @@ REQUIRED = object()
 """In place of a default: transformers has none that a cost could be told from."""
 
 _ALSO = {"torch_dtype": "dtype"}
-_ALWAYS_CHECKED = ("output_attentions", "output_hidden_states", "pruned_heads", "chunk_size_feed_forward")
+_ALWAYS_CHECKED = (
+    "add_cross_attention", "chunk_size_feed_forward", "dtype", "is_decoder", "is_encoder_decoder", "output_attentions",
+    "output_hidden_states", "pruned_heads", "quantization_config",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -86,8 +89,13 @@ class Family:
             found.taken.append(f"{name} = {_shown(default)}")
         return found
 
+    @property
+    def names_known(self) -> set[str]:
+        """Every field that a file may have."""
+        return {*self._known(), *self.also, *_ALSO, *WITHOUT_COST, *self.without_cost}
+
     def _known(self) -> Collection[str]:
-        return {*self.defaults, *self.checked, *_ALWAYS_CHECKED, "dtype", "quantization_config"}
+        return {*self.defaults, *self.checked, *_ALWAYS_CHECKED}
 
     def _unknown(self, file: YamlFile, name: str, known: Collection[str]) -> UserError:
         near = nearest(name, known).partition("; known:")[0]

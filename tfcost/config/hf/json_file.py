@@ -9,7 +9,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tfcost.config.yaml_file import Path_, YamlFile, read_text
+from tfcost.config.yaml_file import Path_, YamlFile, printable, read_text
 from tfcost.errors import UserError
 
 MOST_VALUES = 20_000
@@ -23,7 +23,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def read_json(path: Path) -> YamlFile:
-    """The object in the JSON file `path`; numbers are int or float. UserError, with file and line, for anything else."""
+    """The object in the JSON file `path`, numbers int or float. UserError, with file and line, for anything else."""
     return _Reader(path, read_text(path)).file()
 
 
@@ -139,4 +139,4 @@ class _Reader:
         return self.text.count("\n", 0, self.at) + 1
 
     def _fail(self, message: str, line: int | None = None) -> NoReturn:
-        raise UserError(f"{self.path}:{line or self._line()}: {message}")
+        raise UserError(f"{self.path}:{line or self._line()}: {printable(message)}")

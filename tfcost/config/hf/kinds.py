@@ -134,7 +134,7 @@ KINDS: dict[str, Kind] = {
     "d_kv": _width,
     "d_model": _width,
     "decoder_sparse_step": count(),
-    "dtype": choice(*_DTYPES),
+    "dtype": optional(choice(*_DTYPES)),
     "feed_forward_proj": choice("relu", "gelu", "gated-gelu", "gated-silu"),
     "ffn_hidden_size": _optional_width,
     "final_logit_softcapping": optional(number),
@@ -143,7 +143,7 @@ KINDS: dict[str, Kind] = {
     "hidden_size": _width,
     "intermediate_size": _width,
     "is_decoder": flag,
-    "is_encoder_decoder": flag,
+    "is_encoder_decoder": only(False),
     "kv_lora_rank": _width,
     "layer_types": optional(many(choice(*LAYER_TYPES))),
     "max_position_embeddings": _width,
@@ -198,4 +198,3 @@ KINDS: dict[str, Kind] = {
     "v_head_dim": _width,
     "vocab_size": _width,
 }
-

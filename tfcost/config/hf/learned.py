@@ -73,7 +73,7 @@ GPT2 = Family(
         "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None,
         "activation_function": "gelu_new", "tie_word_embeddings": True,
     },
-    _gpt2, ("GPT2LMHeadModel", "GPT2Model"), ("add_cross_attention",),
+    _gpt2, ("GPT2LMHeadModel", "GPT2Model"),
     also={
         "hidden_size": "n_embd", "max_position_embeddings": "n_positions", "num_attention_heads": "n_head",
         "num_hidden_layers": "n_layer",
@@ -86,7 +86,7 @@ GPT2 = Family(
 
 BERT = Family(
     "bert", _BERT, _bert, tuple(f"Bert{name}" for name in _HEADS),
-    ("add_cross_attention", "is_decoder", "position_embedding_type"), {**_KINDS, "is_decoder": only(False)},
+    ("position_embedding_type",), {**_KINDS, "is_decoder": only(False)},
     without_cost=frozenset({
         "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
         "pooler_size_per_head", "pooler_type", "tie_word_embeddings",

@@ -73,5 +73,5 @@ GPT_NEOX = Family(
         "tie_word_embeddings": False, "use_parallel_residual": True, "attention_bias": True,
     },
     _gpt_neox, ("GPTNeoXForCausalLM", "GPTNeoXModel"), (*ROPE, "rotary_pct", "partial_rotary_factor"),
-    {"hidden_act": choice(*PLAIN_ACTIVATIONS)}, without_cost=frozenset({"is_decoder"}),
+    {"hidden_act": choice(*PLAIN_ACTIVATIONS)},
 )  # fmt: skip

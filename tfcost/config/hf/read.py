@@ -8,7 +8,7 @@ from tfcost.config.hf import deepseek, experts, gemma, learned, llama, parallel,
 from tfcost.config.hf.family import TRANSFORMERS, Family, Values
 from tfcost.config.hf.json_file import read_json
 from tfcost.config.hf.names import LONGEST_DEFAULT, SOURCES, default_length
-from tfcost.config.yaml_file import YamlFile
+from tfcost.config.yaml_file import Path_, YamlFile
 from tfcost.errors import nearest
 
 FAMILIES: dict[str, Family] = {
@@ -85,9 +85,9 @@ def _plain(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _lines(file: YamlFile, fields: dict[str, Any]) -> dict[tuple[str | int, ...], int]:
+def _lines(file: YamlFile, fields: dict[str, Any]) -> dict[Path_, int]:
     """The line of each field: that of the first source in the file, else the model_type's."""
-    lines = {}
+    lines: dict[Path_, int] = {}
     for name in fields:
         places = [file.lines[source,] for source in SOURCES.get(name, ()) if (source,) in file.lines]
         lines[name,] = places[0] if places else file.lines["model_type",]

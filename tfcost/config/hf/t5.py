@@ -38,11 +38,13 @@ T5 = Family(
         "num_heads": 8, "relative_attention_num_buckets": 32, "feed_forward_proj": "relu",
     },
     _t5, ("T5ForConditionalGeneration", "T5WithLMHeadModel"),
-    ("n_positions", "tie_word_embeddings", "is_encoder_decoder", "is_decoder"),
+    ("n_positions", "tie_word_embeddings"),
     {"is_encoder_decoder": only(True), "is_decoder": only(False)},
     also={
         "hidden_size": "d_model", "num_attention_heads": "num_heads", "num_hidden_layers": "num_layers",
         "head_dim": "d_kv",
     },
-    without_cost=frozenset({"dense_act_fn", "is_gated_act", "relative_attention_max_distance", "scale_decoder_outputs"}),
+    without_cost=frozenset({
+        "dense_act_fn", "is_gated_act", "relative_attention_max_distance", "scale_decoder_outputs",
+    }),
 )  # fmt: skip
