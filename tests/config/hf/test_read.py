@@ -206,3 +206,17 @@ def test_what_is_left_out_is_told(path: Path) -> None:
     assert "num_nextn_predict_layers" in told
     assert "quantization_config: the weights are counted in the dtype above" in told
     assert "without the head of BertForMaskedLM" in " ".join(load_model(changed(path, "bert-base")).notes)
+
+
+def test_heads_need_not_add_up_to_the_width_where_a_head_width_is_said(path: Path) -> None:
+    config = load(path, "llama-3-8b", head_dim=64)
+    assert config.h * config.head_width == 2048 != config.d
+    assert load(path, "t5-small", d_kv=128).head_width == 128
+
+
+def test_a_model_is_called_as_its_file_or_as_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    changed(folder / "config.json", "gpt2")
+    assert load_config(folder / "config.json").name == "my-model"
+    assert load_config(CONFIGS / "hf" / "gpt2.json").name == "gpt2"
