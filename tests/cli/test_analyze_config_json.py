@@ -1,4 +1,4 @@
-"""`tfcost analyze config.json`: the same answer as from YAML; what was assumed is told beside it, mistakes end with 2."""
+"""`tfcost analyze config.json`: the same answer as from YAML; what was assumed is told; mistakes end with 2."""
 
 import json
 from pathlib import Path

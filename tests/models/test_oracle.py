@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("transformers", reason="the extra 'models' (transformers) is not installed")
 
-from models.oracle import version  # noqa: E402
-from models.record import CONFIGS, HERE, recorded  # noqa: E402
+from models.oracle import version
+from models.record import CONFIGS, HERE, recorded
 
 RECORDED = json.loads((HERE / "recorded.json").read_text(encoding="utf-8"))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models.terms import PARAMETERS, without_windows
 
-from models.terms import PARAMETERS, longformer_core, without_windows
 from tfcost.analysis.model import ModelCost, compose
 from tfcost.book import load_book
 from tfcost.config.load import load_config

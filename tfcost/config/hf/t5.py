@@ -13,6 +13,8 @@ def _t5(values: Values) -> Fields:
         values.notes.append(f"num_heads*d_kv = {values['num_heads'] * values['d_kv']} is not d_model = "
                             f"{values['d_model']}, as T5 allows")  # fmt: skip
     tied = values.get("tie_word_embeddings") is not False
+    read = default_length(values.get("n_positions"))
+    values.notes.append(f"the encoder reads {read} tokens, whatever n the command line says")
     return {
         "d": values["d_model"],
         "h": values["num_heads"],
@@ -26,7 +28,7 @@ def _t5(values: Values) -> Fields:
         "norm_kind": "rms",
         "norm": "pre",
         "ffn": _FFN[values["feed_forward_proj"]],
-        "encoder": {"n": default_length(values.get("n_positions")), "L": values["num_layers"]},
+        "encoder": {"n": read, "L": values["num_layers"]},
         "head": "tied" if tied else "untied",
     }
 
