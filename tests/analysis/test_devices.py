@@ -104,11 +104,11 @@ def test_a_missing_figure_and_a_peak_that_fits_none_of_its_neighbours(tmp_path: 
     good = (Path(__file__).parents[2] / "tfcost" / "devices" / "h100-sxm.yaml").read_text()
     path = tmp_path / "mine.yaml"
     path.write_text(good.replace("label: NVIDIA H100 SXM5 80 GB", ""))
-    with pytest.raises(UserError, match="mine.yaml:1: 'label' is missing"):
+    with pytest.raises(UserError, match=r"mine\.yaml:1: 'label' is missing"):
         load_device(str(path))
     other = tmp_path / "other.yaml"
     other.write_text(good.replace("value: 494.7e12", "value: 989.4e12"))
-    with pytest.raises(UserError, match="other.yaml:8: matmul_flops.bfloat16 is 1 times tf32"):
+    with pytest.raises(UserError, match=r"other\.yaml:8: matmul_flops\.bfloat16 is 1 times tf32"):
         load_device(str(other))
 
 
@@ -116,7 +116,7 @@ def test_all_peaks_with_sparsity(tmp_path: Path) -> None:
     good = (Path(__file__).parents[2] / "tfcost" / "devices" / "a100-sxm-80.yaml").read_text()
     path = tmp_path / "mine.yaml"
     path.write_text(good.replace("312e12", "624e12").replace("156e12", "312e12"))
-    with pytest.raises(UserError, match="twice the dense peak of a100-.*without sparsity"):
+    with pytest.raises(UserError, match=r"twice the dense peak of a100-.*without sparsity"):
         load_device(str(path))
 
 

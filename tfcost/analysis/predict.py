@@ -24,6 +24,10 @@ class Machine(Protocol):
         """What the machine is called."""
 
     @property
+    def label(self) -> str:
+        """The same with what belongs to it, for a heading."""
+
+    @property
     def scalar_flops(self) -> Figure:
         """FLOP/s outside the matrix units."""
 
@@ -34,6 +38,14 @@ class Machine(Protocol):
     @property
     def launch_seconds(self) -> Figure | None:
         """Seconds from one kernel to the next; None: not known."""
+
+    @property
+    def memory_bytes(self) -> Figure:
+        """Bytes of device memory."""
+
+    @property
+    def unified_memory(self) -> bool:
+        """Whether the CPU and its programs use that memory too."""
 
     def matmul_peak(self, dtype: str) -> float:
         """FLOP/s of matrix products in `dtype`. UserError if there is no figure for it."""
@@ -79,8 +91,7 @@ def predict(cost: Cost, values: Mapping[str, int], device: Machine, dtype: str |
     launch_seconds = device.launch_seconds.value if device.launch_seconds else 0.0
     try:
         parts = tuple(
-            _part(operations, values, peaks, launch_seconds, unique)
-            for operations in _rooflines(cost.operations)
+            _part(operations, values, peaks, launch_seconds, unique) for operations in _rooflines(cost.operations)
         )
     except OverflowError:
         raise UserError("the sizes are too large to predict a time for") from None

@@ -17,7 +17,8 @@ def analyze(
 ) -> None:
     """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules."""
     from tfcost.analysis.breakdown import break_down, predict_model
-    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE
+    from tfcost.analysis.machines import load_machine
     from tfcost.analysis.model import compose
     from tfcost.book import load_book
     from tfcost.cli.ask import config_overrides, warn_inexact
@@ -25,7 +26,7 @@ def analyze(
     from tfcost.report.analyze import analyze_report
 
     book = load_book()
-    device = load_device(question.device or DEFAULT_DEVICE)
+    device = load_machine(question.device or DEFAULT_DEVICE)
     model_config = load_config(config, config_overrides(question), book.names)
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
     warn_inexact(cost, destination.quiet)

@@ -52,7 +52,8 @@ def _model(book: "Book", technique: str, question: Question, destination: Destin
     """A technique that is a chain of parts: the plain model of the asked sizes, layers alone."""
     from tfcost.analysis.breakdown import break_down, predict_model
     from tfcost.analysis.claims import check_model_claims
-    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE
+    from tfcost.analysis.machines import load_machine
     from tfcost.analysis.model import compose
     from tfcost.analysis.query import fill_sizes
     from tfcost.cli.ask import config_overrides, warn_inexact
@@ -66,5 +67,5 @@ def _model(book: "Book", technique: str, question: Question, destination: Destin
     cost = compose(config, book, pass_=question.pass_ or "forward")
     warn_inexact(cost, destination.quiet)
     claims = check_model_claims(record.claims, cost)
-    time = predict_model(cost, load_device(question.device or DEFAULT_DEVICE))
+    time = predict_model(cost, load_machine(question.device or DEFAULT_DEVICE))
     return analyze_report(break_down(cost), config, time, (record, claims), exact=destination.verbose)
