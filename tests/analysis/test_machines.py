@@ -38,7 +38,7 @@ def test_errors(tmp_path: Path) -> None:
         load_machine(str(path))
     with pytest.raises(UserError, match="no ceiling was measured for float64, only for bfloat16, float16, float32"):
         load_machine("nvidia-h100-80gb-hbm3").matmul_peak("float64")
-    with pytest.raises(UserError, match="unknown device 'h100'; there are h100-pcie, h100-sxm$"):
+    with pytest.raises(UserError, match=r"unknown device 'h100'; there are h100-pcie, h100-sxm$"):
         load_machine("h100")
     with pytest.raises(UserError, match="unknown device 'rtx-4080'; did you mean 'rtx-4090'"):
         load_machine("rtx-4080")
