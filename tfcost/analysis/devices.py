@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from tfcost.config.model import shown
+from tfcost.config.fields import shown
 from tfcost.config.yaml_file import YamlFile, read_yaml
 from tfcost.errors import UserError, nearest
 
