@@ -33,8 +33,8 @@ def parse_count(text: str, symbol: str = "", least: int = 1) -> int:
     return whole
 
 
-_BYTES = {"B": 1} | {
-    f"{letter}{kind}B": base**power
+_BYTES: dict[str, int] = {"B": 1} | {
+    f"{letter}{kind}B": int(base**power)
     for power, letter in enumerate("KMGTP", start=1)
     for kind, base in (("", 1000), ("i", 1024))
 }
@@ -42,8 +42,8 @@ _AMOUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?) ?([A-Za
 
 
 def parse_bytes(text: str) -> int:
-    """The bytes that `text` writes: `80GiB` (1024**3 each), `80GB` (1000**3 each), `512MiB`, `1e9B`; a fraction of a byte
-    is dropped. UserError if it is not an amount of memory, or not at least one byte.
+    """The bytes that `text` writes: `80GiB` (1024**3 each), `80GB` (1000**3 each), `512MiB`, `1e9B`; a fraction of a
+    byte is dropped. UserError if it is not an amount of memory, or not at least one byte.
     """
     found = _AMOUNT.fullmatch(text.strip()) if len(text) <= 60 else None
     if found is None:
