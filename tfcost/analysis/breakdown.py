@@ -11,7 +11,8 @@ from tfcost.analysis.answer import ADDITIVE, TIME, Evaluated, added_amounts, eva
 from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.dominance import Flip, Share, flips, shares
 from tfcost.analysis.model import ONE, ModelCost, Row
-from tfcost.analysis.predict import BOUNDS, Machine, Prediction, predict
+from tfcost.analysis.predict import Machine, Prediction
+from tfcost.analysis.roofline import model_time
 from tfcost.analysis.shown import along_n, model_regime, with_hidden_width
 from tfcost.analysis.theta import Theta
 from tfcost.cost import Quantity
@@ -193,17 +194,7 @@ def predict_model(cost: ModelCost, device: Machine) -> Prediction | None:
     """The time of the model on `device`: every operation of every part, as often as it runs; None for sizes that are
     too large, or where a part was derived for other sizes (an optimizer step).
     """
-    values = {**cost.values, "N": int(cost.parameters.evaluate(cost.values))}
     try:
-        times_ = [
-            (predict(one, values, device, cost.dtype), part.count.evaluate(values))
-            for part in cost.parts
-            for one in (part.forward, part.backward)
-            if one is not None
-        ]
+        return model_time(cost, device).prediction
     except UserError:
         return None
-    seconds = sum(time.seconds * float(count) for time, count in times_)
-    spent = {bound: sum(time.seconds * time.shares[bound] * float(count) for time, count in times_) for bound in BOUNDS}
-    shares_ = {bound: share / seconds for bound, share in spent.items()}
-    return Prediction(seconds, max(spent, key=lambda bound: spent[bound]), shares_, (), device.name, cost.dtype)

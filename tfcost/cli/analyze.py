@@ -16,10 +16,11 @@ def analyze(
     destination: Destination,
 ) -> None:
     """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules."""
-    from tfcost.analysis.breakdown import break_down, predict_model
+    from tfcost.analysis.breakdown import break_down
     from tfcost.analysis.devices import DEFAULT_DEVICE
     from tfcost.analysis.machines import load_machine
     from tfcost.analysis.model import compose
+    from tfcost.analysis.roofline import time_or_reason
     from tfcost.book import load_book
     from tfcost.cli.ask import config_overrides, warn_inexact
     from tfcost.config.load import load_config
@@ -30,5 +31,5 @@ def analyze(
     model_config = load_config(config, config_overrides(question), book.names)
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
     warn_inexact(cost, destination.quiet)
-    report = analyze_report(break_down(cost), model_config, predict_model(cost, device), exact=destination.verbose)
+    report = analyze_report(break_down(cost), model_config, time_or_reason(cost, device), exact=destination.verbose)
     publish(report, destination)
