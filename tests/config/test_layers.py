@@ -77,7 +77,7 @@ def test_widths_of_experts_and_latent_attention() -> None:
         ({"parallel": "one norm"}, "--parallel: parallel needs 'norm: pre'"),
         ({"parallel": "one norm", "norm": "pre", "moe": EXPERTS}, "parallel and moe are not a choice together"),
         ({"mla": {"kv_rank": 4}}, "is missing"),
-        ({"rope": True, "mla": {"kv_rank": 4, "rope_width": 2, "nope_width": 4, "v_width": 4}}, "not a choice with mla"),
+        ({"rope": True, "mla": {"kv_rank": 4, "rope_width": 2, "nope_width": 4, "v_width": 4}}, "not a choice with"),
         ({"head_softcap": True}, "--head-softcap: head_softcap without a head"),
         ({"training": {"recompute": "every"}}, "'recompute: every' and 'every: LAYERS' belong together"),
         ({"training": {"every": 2}}, "'recompute: every' and 'every: LAYERS' belong together"),
