@@ -55,7 +55,8 @@ KINDS: dict[str, Kind] = {
     "qwen2": Kind("rms", "pre", "qkv", "full", cores=("standard", "flash")),
     "qwen3": Kind("rms", "pre", False, "full", qk_norm="head", cores=("standard", "flash"), widths=(128,)),
     "gemma2": Kind("rms", "sandwich", False, "full", softcap=True, cores=_EAGER),
-    "gemma3": Kind("rms", "sandwich", False, "full", qk_norm="head", cores=(*_KERNELS, "standard window"), widths=(256,)),
+    "gemma3": Kind("rms", "sandwich", False, "full", qk_norm="head", cores=(*_KERNELS, "standard window"),
+                   widths=(256,)),
     "gpt-oss": Kind("rms", "pre", True, "full", sinks=True, cores=_EAGER),
     "phi4-mini": Kind("rms", "pre", False, "partial"),
     "hybrid": Kind("rms", "pre", False, "none", cores=("standard", "linear")),
@@ -71,8 +72,8 @@ def projected(
     x: TorchTensor, heads: tuple[int, int, int], core: Core, strided: bool, partly: bool,
     w: dict[str, TorchTensor], cache_: tuple[TorchTensor, TorchTensor, int] | None = None,
 ) -> TorchTensor:  # fmt: skip
-    """Projections, head norms and positions around `core`. x: [b, n, d]; `heads` are h, h_kv, d_h; `w` holds weights and
-    tables by name. With a `cache_` (keys, values, m) x is the one token that goes to its place m - 1.
+    """Projections, head norms and positions around `core`. x: [b, n, d]; `heads` are h, h_kv, d_h; `w` holds weights
+    and tables by name. With a `cache_` (keys, values, m) x is the one token that goes to its place m - 1.
     """
     h, h_kv, d_h = heads
     b, n, _ = x.shape
@@ -298,14 +299,14 @@ TECHNIQUE = Technique(
     title="Attention blocks of open decoders",
     section="1.1",
     implementation="torch",
-    summary="RMS norm, projections, rotary positions, an attention core, output projection, residual; one token with a cache.",
+    summary="Norms, projections, rotary positions, a causal core, residual; the same for one token with a cache.",
     options={
         "attention": Option(("standard", *_KERNEL_CORES), "standard", "the attention core, causal"),
         "window": Option((False, True), False, "a window of w earlier keys"),
         "norm_kind": Option(("rms", "layer"), "rms", "RMS norm, or layer norm"),
         "norm": Option(("pre", "sandwich", "none"), "pre", "norms before the block, before and after it, or none"),
         "bias": Option((False, True, "qkv"), False, "biases in the projections: none, all four, or those of q, k, v"),
-        "rope": Option(("full", "partial", "none"), "full", "columns that are turned by position: all, d_rope, or none"),
+        "rope": Option(("full", "partial", "none"), "full", "columns turned by position: all, d_rope, or none"),
         "qk_norm": Option(("none", "head"), "none", "RMS norm of every head's query and key"),
         "softcap": Option((False, True), False, "scores capped by a tanh"),
         "sinks": Option((False, True), False, "a learned logit per head in the softmax"),

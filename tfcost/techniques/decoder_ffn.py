@@ -31,7 +31,7 @@ GATED = ("swiglu", "geglu")
 
 @dataclass(frozen=True, slots=True)
 class Experts:
-    """`shared`: experts that every token goes to, `gate`: a sigmoid gate on them, `bias`: biases in router and experts."""
+    """`shared`: experts that every token goes to, `gate`: a sigmoid gate on them, `bias`: in router and experts."""
 
     shared: bool = False
     gate: bool = False
@@ -138,8 +138,8 @@ def _variants() -> Iterator[Variant]:
         subject = Subject(partial(_expert_block, kind), {**given, "k": Size("k"), "c": Size("c")}, sizes,
                           hints={"k": 3})  # fmt: skip
         options = {"kind": "experts", "shared": kind.shared, "gate": kind.gate, "expert_bias": kind.bias}
-        yield Variant("block", options, subject, (), ("k <= E", "an expert takes c tokens; what more it is sent is dropped"),
-                      part="experts")  # fmt: skip
+        assumptions = ("k <= E", "an expert takes c tokens; what more it is sent is dropped")
+        yield Variant("block", options, subject, (), assumptions, part="experts")
 
 
 TECHNIQUE = Technique(
@@ -150,7 +150,7 @@ TECHNIQUE = Technique(
     summary="RMS norm, a gated network or a mixture of experts, residual.",
     options={
         "kind": Option(("network", "experts"), "network", "one network, or a mixture of experts"),
-        "activation": Option(tuple(ACTIVATIONS), "swiglu", "the nonlinearity of a network; swiglu and geglu have a gate"),
+        "activation": Option(tuple(ACTIVATIONS), "swiglu", "of a network; swiglu and geglu have a gate"),
         "norm": Option(("pre", "sandwich"), "pre", "RMS norm before a network, or before and after it"),
         "shared": Option((False, True), False, "experts that every token goes to"),
         "gate": Option((False, True), False, "a sigmoid gate on the shared experts"),

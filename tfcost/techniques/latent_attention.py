@@ -5,7 +5,6 @@ and moves the expansion to the other side of the products: to the query before t
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import torch
@@ -27,8 +26,8 @@ def attend(
     x: TorchTensor, h: int, d_nope: int, d_v: int, w: dict[str, TorchTensor],
     cache: tuple[TorchTensor, TorchTensor, int] | None = None,
 ) -> TorchTensor:  # fmt: skip
-    """Latent attention, causal. x: [b, n, d]; `w` holds weights and tables by name. With a `cache` (latents [b, m, r_kv],
-    turned keys [b, m, d_rope], m) x is the one token that goes to its place m - 1.
+    """Latent attention, causal. x: [b, n, d]; `w` holds weights and tables by name. With a `cache` (latents
+    [b, m, r_kv], turned keys [b, m, d_rope], m) x is the one token that goes to its place m - 1.
     """
     b, n, _ = x.shape
     q_pass, q_turned = _queries(x, h, d_nope, w)
@@ -66,7 +65,12 @@ def _latents(x: TorchTensor, w: dict[str, TorchTensor]) -> tuple[TorchTensor, To
 
 
 def _expanded(
-    q_pass: TorchTensor, q_turned: TorchTensor, latent: TorchTensor, k_turned: TorchTensor, d_v: int, w_kv_b: TorchTensor
+    q_pass: TorchTensor,
+    q_turned: TorchTensor,
+    latent: TorchTensor,
+    k_turned: TorchTensor,
+    d_v: int,
+    w_kv_b: TorchTensor,
 ) -> TorchTensor:
     """Keys and values of every head out of the latent, then attention; returns [b, n, h, d_v]."""
     b, n, h, d_nope = q_pass.shape
