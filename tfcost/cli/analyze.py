@@ -12,6 +12,15 @@ from tfcost.cli.output import publish
 @with_shared_options
 def analyze(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; 'tfcost schema' describes it.")],
+    solve: Annotated[
+        str | None,
+        typer.Option("--solve", metavar="SYMBOL", help="The largest n, b or L (layers) that fits in --fit."),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option("--fit", metavar="MEMORY", help="80GiB, 40GB (the device's unless said): what would make it fit."),
+    ] = None,
+    *,
     question: Question,
     destination: Destination,
 ) -> None:
@@ -29,6 +38,11 @@ def analyze(
     book = load_book()
     device = load_machine(question.device or DEFAULT_DEVICE)
     model_config = load_config(config, config_overrides(question), book.names)
+    if solve is not None or fit is not None:
+        from tfcost.cli.fit import fit_report
+
+        publish(fit_report(model_config, book, question.pass_ or "forward", device, solve, fit), destination)
+        return
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
     warn_inexact(cost, destination.quiet)
     report = analyze_report(break_down(cost), model_config, time_or_reason(cost, device), exact=destination.verbose)
