@@ -136,7 +136,7 @@ def test_a_tied_head_is_not_counted_twice(real: Run) -> None:
         (["--m", "5"], "--m is not used for whole models"),
         (["--w", "5"], "--w is not used for whole models"),
         (["--scope", "core"], "--scope is not used for whole models"),
-        (["--pass", "decode"], "--pass decode: a model has the passes forward and train"),
+        (["--pass", "backward"], "--pass backward: a model has the passes forward, train, prefill and decode"),
         (["--n", "0"], "--n: 0 is less than 1"),
         (["--n", "2k"], "--n: n = 2048 is more than max_positions = 1024"),
         (["--h", "7"], "--h: d = 768 is not divisible by h = 7"),

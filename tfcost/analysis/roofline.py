@@ -4,16 +4,19 @@ of the machine is used out. Always a prediction: every operation is a roofline (
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-from tfcost.analysis.model import ModelCost
+from tfcost.analysis.model import Execution, ModelCost
+from tfcost.analysis.model.executions import AGAIN
+from tfcost.analysis.polynomial import Exact
 from tfcost.analysis.predict import BOUNDS, Machine, Part, Prediction, lacking, predict
 from tfcost.cost import Cost
 from tfcost.errors import UserError
-from tfcost.formula import Formula
 
 COMPUTE = ("matmul", "scalar")
 """The resources of `BOUNDS` that are arithmetic."""
+
+OPTIMIZER = "optimizer"
+"""The part that updates the weights, once a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class StepTime:
 
     part: str
     name: str
-    count: int | Fraction
+    count: Exact
     seconds: float
     spent: Mapping[str, float]
 
@@ -47,7 +50,7 @@ class ModelTime:
     prediction: Prediction
     label: str
     steps: tuple[StepTime, ...]
-    model_flops: int | Fraction
+    model_flops: Exact
     matmul_flops: float
     moved_bytes: float
     peak: float
@@ -77,18 +80,14 @@ def model_time(cost: ModelCost, device: Machine) -> ModelTime:
     """The time of `cost` on `device`. UserError for a dtype that the device has no peak for, and for sizes that are too
     large or that a part was not derived for.
     """
-    values = {**cost.values, "N": int(cost.parameters.evaluate(cost.values))}
-    parts = [
-        (name, count.evaluate(values), one, predict(one, values, device, cost.dtype).parts)
-        for name, count, one in _costs(cost)
-    ]
-    steps = tuple(step for name, count, one, timed in parts for step in _steps(name, one, count, timed))
+    runs = [(run, predict(run.cost, run.values, device, cost.dtype).parts) for run in _runs(cost)]
+    steps = tuple(step for run, timed in runs for step in _steps(run, timed))
     peak, bandwidth = device.matmul_peak(cost.dtype), device.bandwidth.value
     needs = {
-        resource: sum(float(count) * part.needs[resource] for _, count, _, timed in parts for part in timed)
+        resource: sum(float(run.count) * part.needs[resource] for run, timed in runs for part in timed)
         for resource in ("matmul", "memory")
     }
-    asked = sum(count * _asked(one, values) for _, count, one, _ in parts)
+    asked = sum(run.count * run.asked for run, _ in runs)
     prediction = _prediction(steps, device, cost.dtype)
     return ModelTime(
         prediction, device.label, steps, asked, needs["matmul"] * peak, needs["memory"] * bandwidth, peak, bandwidth
@@ -103,35 +102,53 @@ def time_or_reason(cost: ModelCost, device: Machine) -> ModelTime | str:
         return str(error)
 
 
-def _costs(cost: ModelCost) -> Iterator[tuple[str, Formula, Cost]]:
-    """Every pass of every part: the part's name, how often it runs, its cost."""
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One cost of a part, done `count` times at `values`; `asked` are the FLOPs that the mathematics asks for in it."""
+
+    part: str
+    suffix: str
+    cost: Cost
+    count: Exact
+    values: Mapping[str, Exact]
+    asked: Exact
+
+
+def _runs(cost: ModelCost) -> Iterator[_Run]:
+    """Every execution, and the optimizer's step."""
+    for one in cost.executions:
+        values = {**cost.values, **one.part.values}
+        yield _Run(one.part.name, one.suffix, one.cost, one.count.evaluate(cost.values), values, _asked(one, values))
     for part in cost.parts:
-        for one in (part.forward, part.backward):
-            if one is not None:
-                yield part.name, part.count, one
+        if part.name == OPTIMIZER:
+            values = {**cost.values, "N": cost.parameters.evaluate(cost.values)}
+            yield _Run(part.name, "", part.forward, 1, values, 0)
 
 
-def _asked(one: Cost, values: Mapping[str, int]) -> int | Fraction:
-    """The FLOPs that the mathematics asks for; what is issued where the cost says nothing else."""
+def _asked(one: Execution, values: Mapping[str, Exact]) -> Exact:
+    """What the mathematics asks for: nothing of what is computed again."""
+    if one.suffix == AGAIN:
+        return 0
+    asking = one.part.backward if one.cost is one.part.recomputed and one.part.backward else one.cost
     for name in ("algorithmic_flops", "matmul_flops"):
-        if name in one.quantities:
-            return one.quantities[name].exact.evaluate({**one.fixed, **values})
+        if name in asking.quantities:
+            return asking.quantities[name].exact.evaluate({**asking.fixed, **values})
     return 0
 
 
-def _steps(name: str, one: Cost, count: int | Fraction, timed: Sequence[Part]) -> Iterator[StepTime]:
-    """The steps of one pass of a part, in the order in which they begin."""
+def _steps(run: _Run, timed: Sequence[Part]) -> Iterator[StepTime]:
+    """The steps of one cost, in the order in which they begin."""
     groups: dict[str, list[Part]] = {}
     for part in timed:
         groups.setdefault(part.step, []).append(part)
-    suffix = ", backward" if one.pass_ == "backward" else ""
     for step, parts in groups.items():
         spent = dict.fromkeys(BOUNDS, 0.0)
         for part in parts:
-            spent["launch"] += float(count) * part.needs["launch"]
-            rest = float(count) * (part.seconds - part.needs["launch"])
+            spent["launch"] += float(run.count) * part.needs["launch"]
+            rest = float(run.count) * (part.seconds - part.needs["launch"])
             spent[max(BOUNDS[:3], key=lambda resource: part.needs[resource])] += rest
-        yield StepTime(name, step + suffix, count, sum(spent.values()), spent)
+        name = step if step.endswith(AGAIN) else step + run.suffix
+        yield StepTime(run.part, name, run.count, sum(spent.values()), spent)
 
 
 def _prediction(steps: Sequence[StepTime], device: Machine, dtype: str) -> Prediction:
