@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tfcost.analysis.model import Execution, ModelCost
 from tfcost.analysis.model.executions import AGAIN
+from tfcost.analysis.model.optimizer import OPTIMIZER
 from tfcost.analysis.polynomial import Exact
 from tfcost.analysis.predict import BOUNDS, Machine, Part, Prediction, lacking, predict
 from tfcost.cost import Cost
@@ -14,9 +15,6 @@ from tfcost.errors import UserError
 
 COMPUTE = ("matmul", "scalar")
 """The resources of `BOUNDS` that are arithmetic."""
-
-OPTIMIZER = "optimizer"
-"""The part that updates the weights, once a step."""
 
 
 @dataclass(frozen=True, slots=True)
