@@ -14,6 +14,7 @@ from tfcost.formula import Formula
 from tfcost.quantities import QUANTITIES
 from tfcost.report.claims import claims_tables, explanation_document, origin_notes
 from tfcost.report.document import assumed, evaluated_document, header
+from tfcost.report.memory import memory_document, memory_tables
 from tfcost.report.page import Amount, Cell, Page, Report, Table
 from tfcost.report.records import quantity_records
 from tfcost.report.roofline import roofline_table, time_document
@@ -51,7 +52,7 @@ def _page(
     cost = model.cost
     lines = (f"{cost.pass_}, {cost.dtype}, {_description(config)}", sizes_line(cost.values))
     tables = [_step_table(name, model, exact) for name in ADDITIVE if name in model.layers[0].entries]
-    tables += [_total_table(model, time, exact), _weights_table(model, config, exact)]
+    tables += [_total_table(model, time, exact), *memory_tables(model, exact), _weights_table(model, config, exact)]
     if not isinstance(time, str):
         tables.append(roofline_table(time))
     notes = [sentence for rule in model.rules for sentence in rule_sentences(rule, cost.values["n"])]
@@ -168,6 +169,7 @@ def _model_result(model: Breakdown, config: ModelConfig, time: ModelTime | str) 
         "quantities": {name: evaluated_document(entry) for name, entry in model.quantities.items()},
         "classes": classes,
         **time_document(time),
+        **memory_document(model),
         "steps": steps,
         "workspace": list(model.cost.workspace),
     }

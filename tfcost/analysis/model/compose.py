@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from tfcost.analysis.model.algebra import ONE, ZERO, added, maximum, times
 from tfcost.analysis.model.chain import Builder, Run, check_pass, distinct
 from tfcost.analysis.model.executions import Execution, Row, executions_of, optimizer_rows, rows_of
-from tfcost.analysis.model.inference import cached, given, inference_moments
+from tfcost.analysis.model.inference import cached, given, inference_moments, paged
 from tfcost.analysis.model.memory import Alive
 from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_moment
 from tfcost.analysis.model.part import Part, total_of
@@ -45,6 +45,7 @@ class ModelCost:
     executions: tuple[Execution, ...] = ()
     moments: Mapping[str, Formula] | None = None
     cache_bytes: Formula = ZERO
+    paged_cache_bytes: Formula = ZERO
     memory: Mapping[str, Formula] = field(default_factory=dict)
 
 
@@ -85,7 +86,7 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
         (*parts, *([optimizer] if optimizer else [])),
         tuple(dict.fromkeys(text for cost in costs for text in cost.assumptions)),
         tuple(dict.fromkeys(text for cost in costs for text in cost.workspace)),
-        tuple(runs), tuple(executions), moments, cached(parts), alive[highest].categories,
+        tuple(runs), tuple(executions), moments, cached(parts), paged(parts), alive[highest].categories,
     )  # fmt: skip
 
 

@@ -53,3 +53,8 @@ def kept_before(runs: Sequence[Run], index: int, place: int) -> Formula:
 def cached(parts: Sequence[Part]) -> Formula:
     """Bytes of keys and values of all layers."""
     return added(times(part.count, part.cached) for part in parts)
+
+
+def paged(parts: Sequence[Part]) -> Formula:
+    """The same where every cache is allocated in pages."""
+    return added(times(part.count, part.paged) for part in parts)
