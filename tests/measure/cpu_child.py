@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tfcost.evidence.record import Ceilings
 from tfcost.measure import child
 from tfcost.measure.counters import HARDWARE, INSTRUCTIONS
 from tfcost.measure.job import Job
@@ -128,5 +129,6 @@ def _self_test(device: Pretended) -> Iterator[int]:
 
 if __name__ == "__main__":
     child.run_self_test = _self_test
+    child.find_ceilings = lambda device: Ceilings({"bfloat16": 7e14}, 6e13, 3e12, 4e-6)
     Pretended.job = Job.read(Path(sys.argv[1]))
     child.serve(Pretended.job, Pretended(), _program_of)

@@ -3,16 +3,20 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from measure.cpu_child import BREAKS, KILLED, TOO_LARGE, WRONG
+from typer.testing import CliRunner
 
+from tfcost.analysis.machines import load_machine
 from tfcost.book import load_book
+from tfcost.cli.app import app
 from tfcost.errors import CannotMeasure
 from tfcost.evidence.read import read_evidence
-from tfcost.evidence.record import Case
+from tfcost.evidence.record import Case, Ceilings
 from tfcost.evidence.write import evidence_text
 from tfcost.measure.command import Settings, file_name, measure, shared_out
 from tfcost.measure.counters import HARDWARE, INSTRUCTIONS
@@ -170,3 +174,20 @@ def test_groups_weigh_about_the_same() -> None:
     weights = dict(enumerate([1, 2, 3, 200, 100, 40, 20]))
     assert list(chunks(list(weights), weights, 150)) == [[0, 1, 2], [3], [4, 5], [6]]
     assert list(chunks([], weights, 150)) == []
+
+
+def test_the_ceilings_alone(machine: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfcost.measure.command.Settings", partial(Settings, child=settings.child))
+    result = CliRunner().invoke(app, ["measure", "--ceilings", "--output", str(settings.output)])
+    assert (result.exit_code, result.stdout) == (0, f"ceilings measured; written to {settings.output}\n")
+    assert settings.output is not None
+    found = read_evidence(settings.output)
+    assert (found.measurements, found.ceilings) == ((), (Ceilings({"bfloat16": 7e14}, 6e13, 3e12, 4e-6),))
+    assert load_machine(str(settings.output)).matmul_peak("bfloat16") == 7e14
+
+
+@pytest.mark.parametrize("other", [["flash"], ["--n", "1k"], ["--list"], ["--dtype", "fp16"], ["--config", "x.yaml"]])
+def test_the_ceilings_and_nothing_else(other: list[str]) -> None:
+    result = CliRunner().invoke(app, ["measure", "--ceilings", *other])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--ceilings measures those alone" in result.stderr
