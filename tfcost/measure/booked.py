@@ -13,6 +13,14 @@ def cost_of(case: Case, book: Book) -> Cost:
                      values=case.sizes)  # fmt: skip
 
 
+def techniques_of(case: Case, book: Book) -> tuple[str, ...]:
+    """The techniques that a case runs: its own, or those of all parts of its model, in alphabetical order."""
+    if case.technique != "model":
+        return (case.technique,)
+    composed = compose(make_config(case.model, book.names), book, pass_=case.pass_)
+    return tuple(sorted({part.forward.technique for part in composed.parts}))
+
+
 def predicted_peak(case: Case, book: Book) -> int:
     """The bytes that the case needs at most."""
     if case.technique == "model":
