@@ -27,7 +27,7 @@ _MOST_ORDERS = 3  # more are no statement to read
 _ALWAYS = ("h_kv <= h", "h <= d")
 _PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k", "s")
 _WIDTH = "d = h*d_h"
-_CLASS_SYMBOLS = frozenset({*(name for name, one in SYMBOLS.items() if one.option), "V", "P", "S", "N", "n_enc", "L_enc"})
+_CLASS_SYMBOLS = frozenset({*(name for name, one in SYMBOLS.items() if one.option), "P", "S", "N", "n_enc", "L_enc"})
 """What classes are told in. Any other size of a model (ranks, widths of parts of a head) is a number of its own."""
 
 
