@@ -5,9 +5,10 @@ What follows from other sizes is written in them (m = n, h_kv = h, h*d_h = d, wh
 at whole tiles, and of a Min or Max that stays open the part that holds at the given sizes is taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 
 from tfcost.analysis import polynomial as poly
 from tfcost.analysis.bounds import Undecided
@@ -72,7 +73,26 @@ def in_class_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping
     """`formula` in the symbols that classes are told in, where the others follow from them at `values`."""
     own = {name: Formula(str(values[name])) for name in formula.symbols - _CLASS_SYMBOLS if name in values}
     definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
-    return _rewritten(formula.substitute(own) if own else formula, values, definitions)
+    return _rewritten(_counted_from_zero(formula.substitute(own) if own else formula), values, definitions)
+
+
+def _counted_from_zero(formula: Formula) -> Formula:
+    """`formula` with L + 3 for L where L - 3 layers are of a kind: there are more than 3 of them, so the class is the
+    same, and nothing is subtracted.
+    """
+    others = max(_subtracted(formula.tree, "L"), default=0)
+    return formula.substitute({"L": f"L + {others}"}) if others else formula
+
+
+def _subtracted(node: t.Node, name: str) -> Iterator[int]:
+    """The whole numbers that are subtracted from the symbol, rounded up."""
+    if isinstance(node, t.Sum):
+        terms = poly.expand(node) if len(node.terms) == 2 else {}
+        number, coefficient = terms.get(poly.UNIT, 0), terms.get(frozenset([(name, 1)]), 0)
+        if number < 0 < coefficient and len(terms) == 2:
+            yield ceil(-number / Fraction(coefficient))
+    for child in t.children(node):
+        yield from _subtracted(child, name)
 
 
 def class_regime(values: Mapping[str, int]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _raised(sizes: dict[str, float], bounds: Mapping[str, Sequence[Polynomial]])
 
 def _value(polynomial: Polynomial, sizes: Mapping[str, float]) -> float:
     return sum(
-        float(coefficient) * prod(sizes[str(atom)] ** float(power) for atom, power in monomial)
+        float(coefficient) * float(prod(sizes[str(atom)] ** float(power) for atom, power in monomial))
         for monomial, coefficient in polynomial.items()
     )
 
