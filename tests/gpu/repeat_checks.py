@@ -20,21 +20,18 @@ from tfcost.measure.plan import Selection, make_plan
 from tfcost.measure.worker import CHILD, Deadline, run_cases
 
 CHECKED = (
-    ("flash", "core", 4096), ("linear", "core", 4096), ("local", "core", 4096), ("longformer", "core", 4096),
-    ("top-k", "core", 4096), ("moe", "layer", 4100), ("ffn", "layer", 4096), ("kv-cache", "core", 4096),
+    ("flash", 4096), ("linear", 4096), ("local", 4096), ("longformer", 4096), ("top-k", 4096), ("moe", 4100),
+    ("kv-cache", 4096),
 )  # fmt: skip
 
 
 def cases() -> list[Case]:
-    """One case of each technique and pass: the first of the plan with that length."""
+    """One forward (or decode) case of each technique, and flash attention's backward pass."""
     found: dict[tuple[str, str], Case] = {}
     for case in make_plan(load_book(), Selection()).cases:
-        for technique, scope, length in CHECKED:
-            if (case.technique, case.scope) == (technique, scope) and length in (
-                case.sizes.get("n"),
-                case.sizes.get("m"),
-            ):
-                found.setdefault((technique, case.pass_), case)
+        length = case.sizes.get("n", case.sizes.get("m"))
+        if (case.technique, length) in CHECKED and (case.pass_ != "backward" or case.technique == "flash"):
+            found.setdefault((case.technique, case.pass_), case)
     return list(found.values())
 
 
