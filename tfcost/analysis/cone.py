@@ -5,6 +5,7 @@ and cut with one half-space after another.
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from math import gcd
 
 Vector = tuple[int, ...]
@@ -23,13 +24,40 @@ def extreme_rays(dimension: int, rows: Sequence[Vector]) -> list[Vector]:
     return rays
 
 
-def cut(rays: list[Vector], rows: Sequence[Vector], new: Sequence[Vector]) -> list[Vector]:
-    """The rays of the cone with the half-spaces `new` added, from its `rays` and the `rows` that made them."""
-    seen = list(rows)
-    for row in new:
-        rays = _cut(rays, row, seen)
-        seen.append(row)
-    return rays
+def reaches(rows: Sequence[Vector], above: Sequence[Vector]) -> bool:
+    """Whether some x >= 0 has row . x >= 0 for every one of `rows` and row . x > 0 for every one of `above`.
+
+    The first phase of the simplex method with Bland's rule: rays of a cone in many dimensions are too many to list.
+    """
+    dimension, count = len(above[0]), len(rows) + len(above)
+    table: list[list[Fraction]] = []
+    for place, row in enumerate((*rows, *above)):
+        sign = -1 if place < len(rows) else 1
+        surplus = [Fraction(-sign if place == column else 0) for column in range(count)]
+        table.append([*(Fraction(sign * value) for value in row), *surplus, Fraction(place >= len(rows))])
+    basis = [dimension + place if place < len(rows) else -1 for place in range(count)]
+    while True:
+        missing = [row for row, basic in zip(table, basis, strict=True) if basic < 0]
+        if not any(row[-1] for row in missing):
+            return True
+        column = next((c for c in range(dimension + count) if sum(row[c] for row in missing) > 0), None)
+        if column is None:
+            return False
+        _enter(table, basis, column)
+
+
+def _enter(table: list[list[Fraction]], basis: list[int], column: int) -> None:
+    """Brings the variable of `column` into the basis, for that one which reaches 0 first."""
+    candidates = [place for place, row in enumerate(table) if row[column] > 0]
+    leaving = min(candidates, key=lambda place: (table[place][-1] / table[place][column], basis[place]))
+    pivot = table[leaving][column]
+    table[leaving] = [value / pivot for value in table[leaving]]
+    for place, row in enumerate(table):
+        if place != leaving and (factor := row[column]):
+            table[place] = [
+                value - factor * own if own else value for value, own in zip(row, table[leaving], strict=True)
+            ]
+    basis[leaving] = column
 
 
 def _cut(rays: list[Vector], row: Vector, rows: Sequence[Vector]) -> list[Vector]:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import lcm
 
-from tfcost.analysis.cone import Vector, cut, dot, extreme_rays
+from tfcost.analysis.cone import Vector, dot, extreme_rays, reaches
 from tfcost.analysis.constraints import Constraint, Definition, SumConstraint, read, single, times_factor
 from tfcost.analysis.polynomial import Monomial, joined, monomial_tree
 from tfcost.errors import UserError
@@ -152,9 +152,7 @@ class Order:
         """
         if any(self.at_most(monomial, other) for other in others):
             return True
-        rows = [self._row(monomial, other) for other in others]
-        rays = cut(self.rays, self.rows, rows)
-        return any(not any(dot(row, ray) for ray in rays) for row in rows)
+        return not reaches(self.rows, [self._row(monomial, other) for other in others])
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,9 @@ the result is positive, so is the polynomial. K is 1 for statements about all si
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice, product
+from math import floor
 
 from tfcost.analysis.polynomial import (
     UNIT,
@@ -61,11 +63,36 @@ def nonnegative(polynomial: Polynomial, regime: Regime) -> bool:
 
 def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
     """Whether `polynomial` is shown to be at least a constant times `target` once every symbol is at least `base`."""
+    positive = _absorbed(polynomial, regime, base)
+    if positive is not None and all(_supported(monomial, positive) for monomial in target):
+        return True
     for slack in slacks(regime, names(polynomial) | names(target), base):
         low, wanted = slack.applied([polynomial, target])
         if _positive(low) and all(_supported(monomial, low) for monomial in wanted):
             return True
     return False
+
+
+def _absorbed(polynomial: Polynomial, regime: Regime, base: int) -> Polynomial | None:
+    """Positive terms alone, no more than `polynomial` once every symbol is at least `base`: each negative term is taken
+    from one that is it times symbols (L*x - 3*x is at least (1 - 3/base)*L*x). None if one finds no such term.
+    """
+    left: dict[Monomial, Exact] = {monomial: c for monomial, c in polynomial.items() if c > 0}
+    for monomial, coefficient in polynomial.items():
+        if coefficient > 0:
+            continue
+        for term, available in left.items():
+            quotient = joined(term, monomial, -1)
+            if not _only_symbols(quotient):
+                continue
+            growth = floor(sum(power for atom, power in quotient if atom not in regime.constants))
+            needed = exact(Fraction(-coefficient) / base**growth)
+            if needed < available:
+                left[term] = available - needed
+                break
+        else:
+            return None
+    return left
 
 
 def slacks(regime: Regime, symbols: set[str], base: int) -> Iterator[Slack]:
