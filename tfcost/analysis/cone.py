@@ -28,35 +28,39 @@ def reaches(rows: Sequence[Vector], above: Sequence[Vector]) -> bool:
     """Whether some x >= 0 has row . x >= 0 for every one of `rows` and row . x > 0 for every one of `above`.
 
     The first phase of the simplex method with Bland's rule: rays of a cone in many dimensions are too many to list.
+    Columns of the table are x, what a row has too much, what an `above` still lacks, and the right side; its rows are
+    whole numbers, each with a scale of its own.
     """
-    dimension, count = len(above[0]), len(rows) + len(above)
-    table: list[list[Fraction]] = []
+    dimension, count, zeros = len(above[0]), len(rows) + len(above), len(rows)
+    table = []
     for place, row in enumerate((*rows, *above)):
-        sign = -1 if place < len(rows) else 1
-        surplus = [Fraction(-sign if place == column else 0) for column in range(count)]
-        table.append([*(Fraction(sign * value) for value in row), *surplus, Fraction(place >= len(rows))])
-    basis = [dimension + place if place < len(rows) else -1 for place in range(count)]
+        sign = 1 if place >= zeros else -1
+        spare = [-sign * (place == column) for column in range(count)]
+        lacking = [int(place == column) for column in range(zeros, count)]
+        table.append([*(sign * value for value in row), *spare, *lacking, int(place >= zeros)])
+    first_lacking = dimension + count
+    basis = [dimension + place if place < zeros else first_lacking + place - zeros for place in range(count)]
     while True:
-        missing = [row for row, basic in zip(table, basis, strict=True) if basic < 0]
-        if not any(row[-1] for row in missing):
+        missing = [(row, row[basic]) for row, basic in zip(table, basis, strict=True) if basic >= first_lacking]
+        if not any(row[-1] for row, _ in missing):
             return True
-        column = next((c for c in range(dimension + count) if sum(row[c] for row in missing) > 0), None)
+        gains = (sum(Fraction(row[c], scale) for row, scale in missing if row[c]) for c in range(first_lacking))
+        column = next((c for c, gain in enumerate(gains) if gain > 0), None)
         if column is None:
             return False
         _enter(table, basis, column)
 
 
-def _enter(table: list[list[Fraction]], basis: list[int], column: int) -> None:
+def _enter(table: list[list[int]], basis: list[int], column: int) -> None:
     """Brings the variable of `column` into the basis, for that one which reaches 0 first."""
     candidates = [place for place, row in enumerate(table) if row[column] > 0]
-    leaving = min(candidates, key=lambda place: (table[place][-1] / table[place][column], basis[place]))
-    pivot = table[leaving][column]
-    table[leaving] = [value / pivot for value in table[leaving]]
+    leaving = min(candidates, key=lambda place: (Fraction(table[place][-1], table[place][column]), basis[place]))
+    own, pivot = table[leaving], table[leaving][column]
     for place, row in enumerate(table):
         if place != leaving and (factor := row[column]):
-            table[place] = [
-                value - factor * own if own else value for value, own in zip(row, table[leaving], strict=True)
-            ]
+            changed = [pivot * value - factor * other for value, other in zip(row, own, strict=True)]
+            divisor = gcd(*changed)
+            table[place] = [value // divisor for value in changed]
     basis[leaving] = column
 
 

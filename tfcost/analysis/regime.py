@@ -152,7 +152,10 @@ class Order:
         """
         if any(self.at_most(monomial, other) for other in others):
             return True
-        return not reaches(self.rows, [self._row(monomial, other) for other in others])
+        rows = [self._row(monomial, other) for other in others]
+        if any(all(dot(row, ray) > 0 for row in rows) for ray in self.rays):
+            return False
+        return not reaches(self.rows, rows)
 
 
 @lru_cache(maxsize=256)

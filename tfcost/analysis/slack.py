@@ -58,6 +58,8 @@ def nonnegative(polynomial: Polynomial, regime: Regime) -> bool:
         return True
     if all(coefficient < 0 for coefficient in polynomial.values()):
         return False
+    if _absorbed(polynomial, regime, 1) is not None:
+        return True
     return any(_positive(slack.applied([polynomial])[0]) for slack in slacks(regime, names(polynomial), 1))
 
 
@@ -87,12 +89,12 @@ def _absorbed(polynomial: Polynomial, regime: Regime, base: int) -> Polynomial |
                 continue
             growth = floor(sum(power for atom, power in quotient if atom not in regime.constants))
             needed = exact(Fraction(-coefficient) / base**growth)
-            if needed < available:
+            if needed <= available:
                 left[term] = available - needed
                 break
         else:
             return None
-    return left
+    return {term: available for term, available in left.items() if available}
 
 
 def slacks(regime: Regime, symbols: set[str], base: int) -> Iterator[Slack]:
