@@ -7,8 +7,9 @@ the result is positive, so is the polynomial. K is 1 for statements about all si
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice, product
-from math import floor
+from math import floor, prod
 
 from tfcost.analysis.polynomial import (
     UNIT,
@@ -60,7 +61,49 @@ def nonnegative(polynomial: Polynomial, regime: Regime) -> bool:
         return False
     if _absorbed(polynomial, regime, 1) is not None:
         return True
+    if any(_negative_at(polynomial, sizes) for sizes in samples(regime, frozenset(names(polynomial)))):
+        return False
     return any(_positive(slack.applied([polynomial])[0]) for slack in slacks(regime, names(polynomial), 1))
+
+
+@lru_cache(maxsize=1000)
+def samples(regime: Regime, symbols: frozenset[str]) -> tuple[Mapping[str, float], ...]:
+    """Sizes that the regime allows: a polynomial that is negative at one of them needs no proof tried. All small, all
+    large, and each symbol for itself far larger than it has to be.
+    """
+    bounds = _lower_bounds(regime, 1)
+    reached = set(symbols)
+    for _ in bounds:
+        reached |= {name for known in reached for bound in bounds.get(known, ()) for name in names(bound)}
+    starts = [dict.fromkeys(reached, size) for size in (1.0, 7.0, 1e3)]
+    starts += [{**dict.fromkeys(reached, 2.0), name: 1e4} for name in sorted(reached)]
+    raised = (_raised({name: size for name, size in start.items()}, bounds) for start in starts)
+    return tuple(sizes for sizes in raised if sizes)
+
+
+def _raised(sizes: dict[str, float], bounds: Mapping[str, Sequence[Polynomial]]) -> dict[str, float]:
+    """`sizes` with every symbol at least what it has to be; {} where that does not come to an end."""
+    for _ in range(len(sizes) + 1):
+        least = {name: max([sizes[name], *(_value(one, sizes) for one in bounds.get(name, ()))]) for name in sizes}
+        if least == sizes:
+            return sizes
+        sizes = least
+    return {}
+
+
+def _value(polynomial: Polynomial, sizes: Mapping[str, float]) -> float:
+    return sum(
+        float(coefficient) * prod(sizes[str(atom)] ** float(power) for atom, power in monomial)
+        for monomial, coefficient in polynomial.items()
+    )
+
+
+def _negative_at(polynomial: Polynomial, sizes: Mapping[str, float]) -> bool:
+    """Whether it is negative there beyond rounding; one with other atoms than symbols has no value."""
+    if not all(isinstance(atom, str) and atom in sizes for monomial in polynomial for atom, _ in monomial):
+        return False
+    size = _value({monomial: abs(coefficient) for monomial, coefficient in polynomial.items()}, sizes)
+    return _value(polynomial, sizes) < -1e-9 * size
 
 
 def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
