@@ -61,7 +61,8 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
     stretches = [divided(run, config.training) for run in runs] if pass_ == "train" else []
     optimizer = optimizer_of(config, book, builder.base) if pass_ == "train" else None
     parts = distinct(runs)
-    parameters, weights = (total_of(_owning(config, parts), name) for name in ("parameters", "parameter_bytes"))
+    owning = _owning(config, distinct([*builder.idle, *runs]))
+    parameters, weights = (total_of(owning, name) for name in ("parameters", "parameter_bytes"))
     values = _shown_values(builder, config)
     executions = _repeated(executions_of(runs, stretches), config.training.accumulate if pass_ == "train" else 1)
     rows = (*rows_of(executions), *(optimizer_rows(optimizer, parameters) if optimizer else ()))
@@ -106,8 +107,9 @@ def _shown_values(builder: Builder, config: ModelConfig) -> dict[str, int]:
 
 
 def _owning(config: ModelConfig, parts: Iterable[Part]) -> list[tuple[Formula, Part]]:
-    """The parts that have weights of their own; a tied head uses the embedding's table."""
-    return [(part.count, part) for part in parts if not (part.name == "head" and config.head == "tied")]
+    """The parts that have weights of their own; a tied head and an encoder use the embedding's table."""
+    shared = ("encoder embedding", *(("head",) if config.head == "tied" else ()))
+    return [(part.count, part) for part in parts if part.name not in shared]
 
 
 def _repeated(executions: Sequence[Execution], batches: int) -> list[Execution]:
@@ -134,7 +136,7 @@ def _training_moments(
         def new(part: Part) -> Formula:
             return gradients_of(part) if tied and part is last else ZERO
 
-    moments = training_moments(stretches, held, new)
+    moments = training_moments(runs, stretches, held, new)
     if tied:
         # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
         later = [times(stretch.count, stretch.gradients(new)) for stretch in stretches[1:]]
