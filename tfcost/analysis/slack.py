@@ -77,7 +77,7 @@ def samples(regime: Regime, symbols: frozenset[str]) -> tuple[Mapping[str, float
         reached |= {name for known in reached for bound in bounds.get(known, ()) for name in names(bound)}
     starts = [dict.fromkeys(reached, size) for size in (1.0, 7.0, 1e3)]
     starts += [{**dict.fromkeys(reached, 2.0), name: 1e4} for name in sorted(reached)]
-    raised = (_raised({name: size for name, size in start.items()}, bounds) for start in starts)
+    raised = (_raised(dict(start), bounds) for start in starts)
     return tuple(sizes for sizes in raised if sizes)
 
 
