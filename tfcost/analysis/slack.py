@@ -92,18 +92,18 @@ def _raised(sizes: dict[str, float], bounds: Mapping[str, Sequence[Polynomial]])
 
 
 def _value(polynomial: Polynomial, sizes: Mapping[str, float]) -> float:
-    return sum(
-        float(coefficient) * prod(sizes[str(atom)] ** float(power) for atom, power in monomial)
-        for monomial, coefficient in polynomial.items()
-    )
+    found = 0.0
+    for monomial, coefficient in polynomial.items():
+        found += float(coefficient) * prod(float(sizes[str(atom)] ** float(power)) for atom, power in monomial)
+    return found
 
 
 def _negative_at(polynomial: Polynomial, sizes: Mapping[str, float]) -> bool:
     """Whether it is negative there beyond rounding; one with other atoms than symbols has no value."""
     if not all(isinstance(atom, str) and atom in sizes for monomial in polynomial for atom, _ in monomial):
         return False
-    size = _value({monomial: abs(coefficient) for monomial, coefficient in polynomial.items()}, sizes)
-    return _value(polynomial, sizes) < -1e-9 * size
+    largest: Polynomial = {monomial: max(coefficient, -coefficient) for monomial, coefficient in polynomial.items()}
+    return _value(polynomial, sizes) < -1e-9 * _value(largest, sizes)
 
 
 def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
@@ -125,7 +125,7 @@ def _absorbed(polynomial: Polynomial, regime: Regime, base: int) -> Polynomial |
     """Positive terms alone, no more than `polynomial` once every symbol is at least `base`: each negative term is taken
     from one that is it times symbols (L*x - 3*x is at least (1 - 3/base)*L*x). None if one finds no such term.
     """
-    left: dict[Monomial, Exact] = {monomial: c for monomial, c in polynomial.items() if c > 0}
+    left: Polynomial = {monomial: c for monomial, c in polynomial.items() if c > 0}
     for monomial, coefficient in polynomial.items():
         if coefficient > 0:
             continue
