@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import lcm
 
-from tfcost.analysis.cone import Vector, cut, dot, extreme_rays
+from tfcost.analysis.cone import Vector, dot, extreme_rays, reaches
 from tfcost.analysis.constraints import Constraint, Definition, SumConstraint, read, single, times_factor
 from tfcost.analysis.polynomial import Monomial, joined, monomial_tree
 from tfcost.errors import UserError
@@ -159,8 +159,9 @@ class Order:
         if len(others) * len(self.names) > _MOST_LOOKED_AT:
             return False
         rows = [self._row(monomial, other) for other in others]
-        rays = cut(self.rays, self.rows, rows)
-        return any(not any(dot(row, ray) for ray in rays) for row in rows)
+        if any(all(dot(row, ray) > 0 for row in rows) for ray in self.rays):
+            return False
+        return not reaches(self.rows, rows)
 
 
 @lru_cache(maxsize=256)

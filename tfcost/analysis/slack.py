@@ -6,9 +6,10 @@ the result is positive, so is the polynomial. K is 1 for statements about all si
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from itertools import islice, product
-from math import prod
+from math import floor, prod
 
 from tfcost.analysis.polynomial import (
     UNIT,
@@ -58,6 +59,8 @@ def nonnegative(polynomial: Polynomial, regime: Regime) -> bool:
         return True
     if all(coefficient < 0 for coefficient in polynomial.values()):
         return False
+    if _absorbed(polynomial, regime, 1) is not None:
+        return True
     if any(_negative_at(polynomial, sizes) for sizes in samples(regime, frozenset(names(polynomial)))):
         return False
     return any(_positive(slack.applied([polynomial])[0]) for slack in slacks(regime, names(polynomial), 1))
@@ -74,7 +77,7 @@ def samples(regime: Regime, symbols: frozenset[str]) -> tuple[Mapping[str, float
         reached |= {name for known in reached for bound in bounds.get(known, ()) for name in names(bound)}
     starts = [dict.fromkeys(reached, size) for size in (1.0, 7.0, 1e3)]
     starts += [{**dict.fromkeys(reached, 2.0), name: 1e4} for name in sorted(reached)]
-    raised = (_raised(start, bounds) for start in starts)
+    raised = (_raised(dict(start), bounds) for start in starts)
     return tuple(sizes for sizes in raised if sizes)
 
 
@@ -89,27 +92,55 @@ def _raised(sizes: dict[str, float], bounds: Mapping[str, Sequence[Polynomial]])
 
 
 def _value(polynomial: Polynomial, sizes: Mapping[str, float]) -> float:
-    return sum(
-        float(coefficient) * float(prod(sizes[str(atom)] ** float(power) for atom, power in monomial))
-        for monomial, coefficient in polynomial.items()
-    )
+    found = 0.0
+    for monomial, coefficient in polynomial.items():
+        found += float(coefficient) * prod(float(sizes[str(atom)] ** float(power)) for atom, power in monomial)
+    return found
 
 
 def _negative_at(polynomial: Polynomial, sizes: Mapping[str, float]) -> bool:
     """Whether it is negative there beyond rounding; one with other atoms than symbols has no value."""
     if not all(isinstance(atom, str) and atom in sizes for monomial in polynomial for atom, _ in monomial):
         return False
-    terms = [_value({monomial: coefficient}, sizes) for monomial, coefficient in polynomial.items()]
-    return sum(terms) < -1e-9 * sum(map(abs, terms))
+    largest: Polynomial = {monomial: max(coefficient, -coefficient) for monomial, coefficient in polynomial.items()}
+    return _value(polynomial, sizes) < -1e-9 * _value(largest, sizes)
 
 
 def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
     """Whether `polynomial` is shown to be at least a constant times `target` once every symbol is at least `base`."""
     for slack in slacks(regime, names(polynomial) | names(target), base):
         low, wanted = slack.applied([polynomial, target])
-        if _positive(low) and _supported(wanted, low):
+        if _positive(low) and all(_supported(monomial, low) for monomial in wanted):
             return True
     return False
+
+
+def plainly_bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
+    """The same, shown without slack variables: what some terms take away, larger ones have."""
+    positive = _absorbed(polynomial, regime, base)
+    return positive is not None and all(_supported(monomial, positive) for monomial in target)
+
+
+def _absorbed(polynomial: Polynomial, regime: Regime, base: int) -> Polynomial | None:
+    """Positive terms alone, no more than `polynomial` once every symbol is at least `base`: each negative term is taken
+    from one that is it times symbols (L*x - 3*x is at least (1 - 3/base)*L*x). None if one finds no such term.
+    """
+    left: Polynomial = {monomial: c for monomial, c in polynomial.items() if c > 0}
+    for monomial, coefficient in polynomial.items():
+        if coefficient > 0:
+            continue
+        for term, available in left.items():
+            quotient = joined(term, monomial, -1)
+            if not _only_symbols(quotient):
+                continue
+            growth = floor(sum(power for atom, power in quotient if atom not in regime.constants))
+            needed = exact(Fraction(-coefficient) / base**growth)
+            if needed <= available:
+                left[term] = available - needed
+                break
+        else:
+            return None
+    return {term: available for term, available in left.items() if available}
 
 
 def slacks(regime: Regime, symbols: set[str], base: int) -> Iterator[Slack]:
@@ -170,20 +201,10 @@ def _positive(polynomial: Polynomial) -> bool:
     return all(coefficient > 0 for coefficient in polynomial.values())
 
 
-def _supported(wanted: Polynomial, polynomial: Polynomial) -> bool:
-    """Whether every monomial of `wanted`, times powers of symbols, which are at least 1, is a term of `polynomial`."""
-    terms: dict[Monomial, list[Monomial]] = {}
-    for term in polynomial:
-        slack, rest = _parts(term)
-        terms.setdefault(slack, []).append(rest)
-    for monomial in wanted:
-        slack, rest = _parts(monomial)
-        if not any(all(power > 0 for _, power in joined(term, rest, -1)) for term in terms.get(slack, ())):
-            return False
-    return True
+def _supported(monomial: Monomial, polynomial: Polynomial) -> bool:
+    """Whether a term of `polynomial` is `monomial` times powers of symbols, which are at least 1."""
+    return any(_only_symbols(joined(term, monomial, -1)) for term in polynomial)
 
 
-def _parts(monomial: Monomial) -> tuple[Monomial, Monomial]:
-    """The slack variables of a monomial, and the rest of it."""
-    slack = frozenset(pair for pair in monomial if str(pair[0]).startswith(_SLACK))
-    return slack, monomial - slack
+def _only_symbols(quotient: Monomial) -> bool:
+    return all(power > 0 and not str(atom).startswith(_SLACK) for atom, power in quotient)

@@ -6,8 +6,8 @@ from tfcost.check.derived import MODEL, Derived
 from tfcost.check.partial_sums import partial_sum_bytes
 from tfcost.evidence.record import Counters, Measurement, Memory
 
-NARROWEST = {"read_bytes": 8, "write_bytes": 32}
-"""The fewest rows or columns, and the fewest terms, of a library's product (see `Derived.narrow_flops`)."""
+NARROWEST = {"read_bytes": 64, "write_bytes": 32}
+"""What a library may make of a single row or column, and of a single term (see `Derived.narrow_flops`)."""
 
 BLOCK = 512
 """The allocator rounds every block up to a multiple of this many bytes."""

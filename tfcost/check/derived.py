@@ -10,8 +10,9 @@ from tfcost.analysis.model import ModelCost, compose
 from tfcost.analysis.predict import Prediction, predict
 from tfcost.book import Book
 from tfcost.config.load import make_config
-from tfcost.cost import Cost
+from tfcost.cost import Cost, Operation
 from tfcost.errors import UserError
+from tfcost.formula import Formula
 from tfcost.evidence.record import Case
 
 WIDTHS = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -65,15 +66,28 @@ class Derived:
         (`moved` is "read_bytes"), or of a single term, which write as many ("write_bytes").
         """
         width, found = WIDTHS[self.case.dtype], 0
-        for operation in self.cost.operations if isinstance(self.cost, Cost) else ():
-            if operation.name.startswith("aten.") and "matmul_flops" in operation.amounts:
-                flops, bytes_ = (int(operation.amounts[name].evaluate(self.values)) for name in ("matmul_flops", moved))
-                found += flops if 2 * bytes_ >= width * flops else 0
+        for amounts, count in self._products():
+            flops, bytes_ = (int(amounts[name].evaluate(self.values)) for name in ("matmul_flops", moved))
+            found += count * flops if 2 * bytes_ >= width * flops else 0
         return found
+
+    def _products(self) -> Iterator[tuple[Mapping[str, Formula], int]]:
+        """The amounts of torch's matrix products, and how often each runs: those of a model's parts as often as these."""
+        if isinstance(self.cost, Cost):
+            yield from ((one.amounts, 1) for one in self.cost.operations if _is_product(one))
+            return
+        for run in self.cost.executions:
+            for one in filter(_is_product, run.cost.operations):
+                amounts = {name: run.part.told(amount) for name, amount in one.amounts.items()}
+                yield amounts, int(run.count.evaluate(self.values))
 
     def broken(self) -> list[str]:
         """The assumptions of the formulas that do not hold at the case's sizes."""
         return broken(self.cost.assumptions, self.values)
+
+
+def _is_product(operation: Operation) -> bool:
+    return operation.name.startswith("aten.") and "matmul_flops" in operation.amounts
 
 
 def derived_for(case: Case, book: Book) -> Derived:

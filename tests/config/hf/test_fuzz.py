@@ -45,7 +45,7 @@ def complaint_about(path: Path) -> str:
     return f"{path}:"
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=2000)
 @given(st.sampled_from(FILES), CHANGES, st.sets(st.sampled_from(KEYS), max_size=3))
 def test_changed_fields(path: Path, fields: dict[str, Any], changes: dict[str, Any], gone: set[str]) -> None:
     fields = {key: value for key, value in (copy.deepcopy(fields) | changes).items() if key not in gone}

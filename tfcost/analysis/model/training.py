@@ -106,8 +106,17 @@ def training_moments(
             start = held.plus("activations", *before, *kept)
             here = (index, place != "last")
             for name, moment in _Repetition(stretch, start, added([*after, *later]), new, shared, here).moments():
-                moments[name.format(f", {place} layer" if place else "")] = moment
+                moments[_unused(name.format(f", {place} layer" if place else ""), moments)] = moment
     return moments
+
+
+def _unused(name: str, moments: Moments) -> str:
+    """`name`, numbered where a pattern has several layers with such a part."""
+    number, found = 1, name
+    while found in moments:
+        number += 1
+        found = f"{name} ({number} of its pattern)"
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 from tfcost.config.hf.family import Values
 from tfcost.config.hf.kinds import GATED_ACTIVATIONS
 
+_LONGEST_PERIOD = 64
 WINDOW_KERNEL_WIDTHS = (64, 128)
 """Head widths of the window kernels behind LLaMA's norms and positions."""
 
@@ -120,9 +121,12 @@ def in_runs(layers: Sequence[Layer]) -> Fields:
 
 def _period(layers: Sequence[Layer]) -> list[Fields]:
     """The shortest pattern that all layers repeat, and what is left at the end."""
-    period = next(
-        p for p in range(1, len(layers) + 1) if all(layers[i] == layers[i % p] for i in range(p, len(layers)))
+    fitting = (
+        p for p in range(1, _LONGEST_PERIOD + 1) if all(a == b for a, b in zip(layers, layers[p:], strict=False))
     )
+    period = next(fitting, None)
+    if period is None:
+        return _lengths(layers)
     count = len(layers) // period
     return [{"count": count, "pattern": list(layers[:period])}, *_lengths(layers[count * period :])]
 

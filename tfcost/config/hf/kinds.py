@@ -9,7 +9,7 @@ from tfcost.errors import nearest
 Kind = Callable[[Any], Any]
 
 _MOST = 10**9
-_MOST_LAYERS = 10_000
+_MOST_LAYERS = 1000
 
 
 class WrongValue(Exception):
