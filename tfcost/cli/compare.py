@@ -1,6 +1,7 @@
 """`tfcost compare A B ...`: which technique is cheaper, and from which length on."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,28 +10,50 @@ from tfcost.cli.options import Destination, Question, with_shared_options
 from tfcost.cli.output import publish
 from tfcost.errors import UserError
 
+if TYPE_CHECKING:
+    from tfcost.report.page import Report
+
+_PLOT = typer.Option("--plot", metavar="FILE", help="Draw the sweep of --n 1k:1M: a .svg, .png or .pdf file.")
+
 
 @with_shared_options
 def compare(
     techniques: Annotated[
         list[str], typer.Argument(metavar="TECHNIQUE...", autocompletion=technique_names, help="Two or more.")
     ],
+    *,
+    plot: Annotated[Path | None, _PLOT] = None,
     question: Question,
     destination: Destination,
 ) -> None:
-    """Compare techniques: FLOPs, bytes, memory, predicted time, classes, and where the cheaper one changes."""
+    """Compare techniques: FLOPs, bytes, memory, predicted time, classes, and where the cheaper one changes.
+
+    With several lengths, --n 1k:1M (doubling) or --n 1k,4k,16k, a table and a plot along n.
+    """
+    names = list(dict.fromkeys(techniques))
+    if len(names) < 2:
+        raise UserError("compare needs two different techniques; 'tfcost explain' shows a single one")
+    if question.lengths():
+        from tfcost.cli.swept import technique_sweep
+
+        publish(technique_sweep(names, question, destination, plot), destination)
+        return
+    if plot is not None:
+        raise UserError("--plot needs several lengths, such as --n 1k:1M")
+    publish(_at_one_length(names, question, destination), destination)
+
+
+def _at_one_length(techniques: list[str], question: Question, destination: Destination) -> "Report":
     from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.side_by_side import side_by_side
     from tfcost.book import load_book
     from tfcost.cli.ask import queries_by_scope, warn_about
     from tfcost.report.compare import compare_report
 
-    if len(set(techniques)) < 2:
-        raise UserError("compare needs two different techniques; 'tfcost explain' shows a single one")
     book = load_book()
     device = load_device(question.device or DEFAULT_DEVICE)
-    asked = queries_by_scope(list(dict.fromkeys(techniques)), question, book)
+    asked = queries_by_scope(techniques, question, book)
     everything = [query for same_scope in asked for query in same_scope]
     warn_about(everything, book, list(question.options()), destination.quiet)
     compared = [side_by_side(same_scope, book, device) for same_scope in asked]
-    publish(compare_report(compared, device, exact=destination.verbose), destination)
+    return compare_report(compared, device, exact=destination.verbose)

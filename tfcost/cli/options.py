@@ -6,14 +6,14 @@ A command takes a `Question` or a `Destination` as one parameter; `with_shared_o
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from tfcost.errors import UserError
-from tfcost.numbers import TOKEN_COUNTS, parse_count
+from tfcost.numbers import TOKEN_COUNTS, is_sweep, parse_count, parse_sweep
 from tfcost.symbols import SYMBOLS
 
 Format = Literal["table", "json", "md", "csv", "latex"]
@@ -45,6 +45,18 @@ class Question:
     def values(self) -> dict[str, int]:
         """The sizes as numbers. UserError that names the option."""
         return {name: _size(name, text) for name, text in self.sizes.items()}
+
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of a sweep along n; none if --n is a single one or not given. UserError that names the option."""
+        text = self.sizes.get("n", "")
+        try:
+            return parse_sweep(text, "n") if is_sweep(text) else ()
+        except UserError as error:
+            raise UserError(f"--n: {error}") from None
+
+    def at(self, n: int) -> "Question":
+        """The same question about sequences of length `n`."""
+        return replace(self, sizes={**self.sizes, "n": str(n)})
 
     def options(self) -> dict[str, str]:
         """The technique options, as text, by name. UserError for one that is not NAME=VALUE or is given twice."""
