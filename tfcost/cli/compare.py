@@ -1,4 +1,4 @@
-"""`tfcost compare A B ...`: which technique is cheaper, and from which length on."""
+"""`tfcost compare A B ...`: which technique, or which model, is cheaper, and from which length on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,18 +19,28 @@ _PLOT = typer.Option("--plot", metavar="FILE", help="Draw the sweep of --n 1k:1M
 @with_shared_options
 def compare(
     techniques: Annotated[
-        list[str], typer.Argument(metavar="TECHNIQUE...", autocompletion=technique_names, help="Two or more.")
+        list[str],
+        typer.Argument(
+            metavar="TECHNIQUE...", autocompletion=technique_names, help="Two or more; or two or more model files."
+        ),
     ],
     *,
     plot: Annotated[Path | None, _PLOT] = None,
     question: Question,
     destination: Destination,
 ) -> None:
-    """Compare techniques: FLOPs, bytes, memory, predicted time, classes, and where the cheaper one changes.
+    """Compare techniques, or models: FLOPs, bytes, memory, predicted time, and where the cheaper one changes.
 
     With several lengths, --n 1k:1M (doubling) or --n 1k,4k,16k, a table and a plot along n.
     """
     names = list(dict.fromkeys(techniques))
+    if plot is not None and not question.lengths():
+        raise UserError("--plot needs several lengths, such as --n 1k:1M")
+    if _are_model_files(names):
+        from tfcost.cli.models import compare_model_files
+
+        publish(compare_model_files([Path(name) for name in names], question, destination, plot), destination)
+        return
     if len(names) < 2:
         raise UserError("compare needs two different techniques; 'tfcost explain' shows a single one")
     if question.lengths():
@@ -38,9 +48,23 @@ def compare(
 
         publish(technique_sweep(names, question, destination, plot), destination)
         return
-    if plot is not None:
-        raise UserError("--plot needs several lengths, such as --n 1k:1M")
     publish(_at_one_length(names, question, destination), destination)
+
+
+def _are_model_files(names: list[str]) -> bool:
+    """Whether all `names` are files. UserError if only some are, or if it is a single one."""
+    files = [name for name in names if is_model_file(name)]
+    if files and len(files) < len(names):
+        technique = next(name for name in names if name not in files)
+        raise UserError(f"compare takes techniques or model files, not both: '{technique}' and '{files[0]}'")
+    if len(files) == 1:
+        raise UserError(f"compare needs two different models; 'tfcost analyze {files[0]}' shows a single one")
+    return bool(files)
+
+
+def is_model_file(name: str) -> bool:
+    """Whether an argument is a file: techniques have neither endings nor folders in their names."""
+    return name.lower().endswith((".yaml", ".yml", ".json")) or "/" in name
 
 
 def _at_one_length(techniques: list[str], question: Question, destination: Destination) -> "Report":

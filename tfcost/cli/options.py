@@ -58,6 +58,10 @@ class Question:
         """The same question about sequences of length `n`."""
         return replace(self, sizes={**self.sizes, "n": str(n)})
 
+    def without_n(self) -> "Question":
+        """The same question about the length that a model's file says."""
+        return replace(self, sizes={name: text for name, text in self.sizes.items() if name != "n"})
+
     def options(self) -> dict[str, str]:
         """The technique options, as text, by name. UserError for one that is not NAME=VALUE or is given twice."""
         found = {} if self.causal is None else {"causal": str(self.causal).lower()}
