@@ -1,0 +1,130 @@
+"""A prompt taken in chunks against a growing cache: costs and a chunk length in; what all chunks cost together, out.
+
+A chunk of queries sees its own keys and those of all chunks before it: attention has as many queries as the chunk and
+as many keys as there are tokens so far. What surrounds attention runs on the chunk alone, and writes to the cache.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tfcost.analysis import polynomial as poly
+from tfcost.analysis.answer import added_amounts, total
+from tfcost.analysis.attention_of import Attention, attention_of
+from tfcost.analysis.batches import ADDED, Amount, At, Batch, Piece, time_of, whole_portions
+from tfcost.analysis.chunk_sums import summed_over_chunks
+from tfcost.analysis.meetings import TIME
+from tfcost.analysis.polynomial import Exact
+from tfcost.analysis.portions import Portion, Sizes, amount, names_of, portion
+from tfcost.analysis.predict import Machine
+from tfcost.book import Book
+from tfcost.cost import Cost
+from tfcost.errors import UserError
+from tfcost.formula import Formula
+
+MOST_CHUNKS = 4096
+
+
+class Chunk(NamedTuple):
+    """One call: `queries` tokens that attend to `keys`, their own the last of them."""
+
+    queries: int
+    keys: int
+
+
+def chunks(n: int, length: int) -> list[Chunk]:
+    """The calls that take `n` tokens in chunks of `length`, the last one with the rest. UserError for too many."""
+    count = -(-n // length)
+    if count > MOST_CHUNKS:
+        raise UserError(f"--prefill-chunk: {n} tokens in chunks of {length} are {count} calls, of at most {MOST_CHUNKS}")
+    return [Chunk(min(length, n - start), min(start + length, n)) for start in range(0, n, length)]
+
+
+def in_chunks(at: At, n: int, length: int, book: Book, device: Machine) -> Batch:
+    """`n` tokens in chunks of `length`, against all of them at once.
+
+    UserError where attention is not causal, or has no formula for more keys than queries.
+    """
+    whole, calls = at({"n": n}), chunks(n, length)
+    runs = [_Run(piece, attention_of(piece.cost, piece.values, whole.dtype, book)) for piece in whole.pieces]
+    parts = [one for run in runs for one in run.portions(calls)]
+    once = whole_portions(whole)
+    closed = {name: _closed(runs, name, length) for name in ADDED} if len(runs) == 1 else {}
+    amounts = {name: Amount(amount(parts, name), amount(once, name), closed.get(name)) for name in ADDED}
+    amounts[TIME] = Amount(time_of(parts, device, whole.dtype), time_of(once, device, whole.dtype))
+    core = runs[0].core_alone(calls) if len(runs) == 1 else None
+    peak = whole.quantities["peak_bytes"].evaluate(whole.values)
+    if core is None:
+        notes = ("no formula for its peak memory in chunks", *{note for run in runs for note in run.notes})
+        return Batch(amounts | {"peak_bytes": Amount(None, peak)}, notes)
+    amounts["peak_bytes"] = Amount(max(core("peak_bytes")), peak)
+    asked = whole.quantities["algorithmic_flops"].evaluate(whole.values)
+    amounts["algorithmic_flops"] = Amount(sum(core("algorithmic_flops")), asked)
+    return Batch(amounts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A piece in chunks: the steps outside its `attention` (None: it has none) on the chunk, attention on the cache."""
+
+    piece: Piece
+    attention: Attention | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.attention.notes if self.attention else ()
+
+    def portions(self, calls: Sequence[Chunk]) -> list[Portion]:
+        cost, count, values = self.piece
+        sizes = [{**values, **_queries(values, chunk.queries)} for chunk in calls]
+        if self.attention is None:
+            return [portion(cost, names_of(cost), sizes, count)]
+        found = [portion(cost, self.attention.outside, sizes, count)]
+        for chunk in calls:
+            there = {**values, "n": chunk.queries, "m": chunk.keys}
+            core = self.attention.core(chunk.queries, chunk.keys)
+            found.append(portion(core, names_of(core), [there], count))
+        if self.attention.cache:
+            tokens = [{**one, "b": one["b"] * chunk.queries} for one, chunk in zip(sizes, calls, strict=True)]
+            found.append(portion(self.attention.cache, names_of(self.attention.cache), tokens, count))
+        return found
+
+    def core_alone(self, calls: Sequence[Chunk]) -> Callable[[str], list[Exact]] | None:
+        """What gives a quantity of every chunk, if the piece is an attention core and nothing else."""
+        if self.attention is None or self.attention.outside:
+            return None
+        attention, values = self.attention, self.piece.values
+
+        def of_each(quantity: str) -> list[Exact]:
+            return [
+                attention.core(queries, keys).quantities[quantity].exact.evaluate({**values, "n": queries, "m": keys})
+                for queries, keys in calls
+            ]
+
+        return of_each
+
+
+def _queries(values: Sizes, queries: int) -> dict[str, int]:
+    return {"n": queries} | ({"m": queries} if "m" in values else {})
+
+
+def _closed(runs: Sequence[_Run], quantity: str, length: int) -> Formula | None:
+    """The sum over all chunks as a formula, for n a multiple of `length`; None where there is none."""
+    cost, attention = runs[0].piece.cost, runs[0].attention
+    if attention is None:
+        return None
+    outside = _of_steps(cost, attention.outside, quantity).substitute({"m": "n"})
+    first, later = (attention.core(length, keys) for keys in (length, 2 * length))
+    summed = summed_over_chunks(
+        total([outside, _of_steps(first, names_of(first), quantity)]),
+        total([outside, _of_steps(later, names_of(later), quantity)]),
+        length,
+    )
+    if summed is None or attention.cache is None:
+        return summed
+    written = _of_steps(attention.cache, names_of(attention.cache), quantity).substitute({"b": "b*n"})
+    return poly.to_formula(poly.expand(total([summed, written]).tree))
+
+
+def _of_steps(cost: Cost, steps: Sequence[str], quantity: str) -> Formula:
+    return total([one for step in cost.steps if step.name in steps for one in added_amounts(quantity, step.amounts)])
