@@ -5,9 +5,8 @@ through attention. Sequences that decode are a batch for everything but the atte
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
 
 from tfcost.analysis.meetings import TIME
 from tfcost.analysis.polynomial import Exact
@@ -30,7 +29,8 @@ from tfcost.formula import Formula
 ADDED = ("matmul_flops", "scalar_flops", "issued_bytes")
 
 
-class Piece(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Piece:
     """A cost that is done `count` times at the sizes `values`."""
 
     cost: Cost
@@ -69,7 +69,7 @@ class Batch:
     """The amounts of one technique or model by quantity; `notes` tell what has no value and why."""
 
     amounts: Mapping[str, Amount]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def sequences(at: At, lengths: Sequence[int], device: Machine) -> Batch:

@@ -5,14 +5,14 @@ as many keys as there are tokens so far. What surrounds attention runs on the ch
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tfcost.analysis import polynomial as poly
 from tfcost.analysis.answer import added_amounts, total
 from tfcost.analysis.attention_of import Attention, attention_of
 from tfcost.analysis.batches import ADDED, Amount, At, Batch, Piece, time_of, whole_portions
-from tfcost.analysis.chunk_sums import summed_over_chunks
+from tfcost.analysis.chunk_sums import ChunkSum, summed_over_chunks
 from tfcost.analysis.meetings import TIME
 from tfcost.analysis.polynomial import Exact
 from tfcost.analysis.portions import Portion, Sizes, amount, names_of, portion
@@ -49,8 +49,10 @@ def in_chunks(at: At, n: int, length: int, book: Book, device: Machine) -> Batch
     runs = [_Run(piece, attention_of(piece.cost, piece.values, whole.dtype, book)) for piece in whole.pieces]
     parts = [one for run in runs for one in run.portions(calls)]
     once = whole_portions(whole)
-    closed = {name: _closed(runs, name, length) for name in ADDED} if len(runs) == 1 else {}
-    amounts = {name: Amount(amount(parts, name), amount(once, name), closed.get(name)) for name in ADDED}
+    amounts = {name: Amount(amount(parts, name), amount(once, name)) for name in ADDED}
+    if len(runs) == 1:
+        closed = {name: found for name in ADDED if (found := _closed(runs[0], name, length))}
+        amounts |= {name: replace(amounts[name], formula=one.formula, under=one.under) for name, one in closed.items()}
     amounts[TIME] = Amount(time_of(parts, device, whole.dtype), time_of(once, device, whole.dtype))
     core = runs[0].core_alone(calls) if len(runs) == 1 else None
     peak = whole.quantities["peak_bytes"].evaluate(whole.values)
@@ -75,7 +77,7 @@ class _Run:
         return self.attention.notes if self.attention else ()
 
     def portions(self, calls: Sequence[Chunk]) -> list[Portion]:
-        cost, count, values = self.piece
+        cost, count, values = self.piece.cost, self.piece.count, self.piece.values
         sizes = [{**values, **_queries(values, chunk.queries)} for chunk in calls]
         if self.attention is None:
             return [portion(cost, names_of(cost), sizes, count)]
@@ -108,22 +110,22 @@ def _queries(values: Sizes, queries: int) -> dict[str, int]:
     return {"n": queries} | ({"m": queries} if "m" in values else {})
 
 
-def _closed(runs: Sequence[_Run], quantity: str, length: int) -> Formula | None:
-    """The sum over all chunks as a formula, for n a multiple of `length`; None where there is none."""
-    cost, attention = runs[0].piece.cost, runs[0].attention
+def _closed(run: _Run, quantity: str, length: int) -> ChunkSum | None:
+    """The sum over all chunks as a formula; None where there is none."""
+    attention = run.attention
     if attention is None:
         return None
-    outside = _of_steps(cost, attention.outside, quantity).substitute({"m": "n"})
-    first, later = (attention.core(length, keys) for keys in (length, 2 * length))
-    summed = summed_over_chunks(
-        total([outside, _of_steps(first, names_of(first), quantity)]),
-        total([outside, _of_steps(later, names_of(later), quantity)]),
-        length,
-    )
+    outside = _of_steps(run.piece.cost, attention.outside, quantity).substitute({"m": "n"})
+
+    def of_chunk(number: int) -> Formula:
+        core = attention.core(length, number * length)
+        return total([outside, _of_steps(core, names_of(core), quantity)])
+
+    summed = summed_over_chunks(of_chunk, length)
     if summed is None or attention.cache is None:
         return summed
     written = _of_steps(attention.cache, names_of(attention.cache), quantity).substitute({"b": "b*n"})
-    return poly.to_formula(poly.expand(total([summed, written]).tree))
+    return replace(summed, formula=poly.to_formula(poly.expand(total([summed.formula, written]).tree)))
 
 
 def _of_steps(cost: Cost, steps: Sequence[str], quantity: str) -> Formula:
