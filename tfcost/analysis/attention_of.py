@@ -56,13 +56,17 @@ def attention_of(cost: Cost, values: Sizes, dtype: str, book: Book) -> Attention
     inside = {step.name: step for step in core(values["n"], values["n"]).steps}
     for step in cost.steps:
         if step.name in inside and not _same(step, inside[step.name], values):
-            raise UserError(f"{cost.technique}: no formula for attention in chunks: '{step.name}' is not that of {name}")
+            raise _no_formula(cost, f"'{step.name}' is not that of {name}")
     missing = inside.keys() - {step.name for step in cost.steps}
     if missing:
-        raise UserError(f"{cost.technique}: no formula for attention in chunks: no step '{min(missing)}' as in {name}")
+        raise _no_formula(cost, f"no step '{min(missing)}' as in {name}")
     outside = tuple(step.name for step in cost.steps if step.name not in inside)
     cache, notes = _cache(values, dtype, book)
     return Attention(core, outside, cache, notes)
+
+
+def _no_formula(cost: Cost, reason: str) -> UserError:
+    return UserError(f"{cost.technique}: no formula for attention in chunks: {reason}")
 
 
 def _same(step: Step, other: Step, values: Sizes) -> bool:
@@ -77,8 +81,9 @@ def _same(step: Step, other: Step, values: Sizes) -> bool:
 
 def _cache(values: Sizes, dtype: str, book: Book) -> tuple[Cost | None, tuple[str, ...]]:
     """What a decode step does to put the key and value of one token into the cache."""
+    full = {"cache": "full"}
     try:
-        found = book.find("kv-cache", scope="layer", pass_="decode", dtype=dtype, variant={"cache": "full"}, values=values)
+        found = book.find("kv-cache", scope="layer", pass_="decode", dtype=dtype, variant=full, values=values)
     except UserError as error:
         return None, (f"without what writing keys and values to the cache costs ({error})",)
     return replace(

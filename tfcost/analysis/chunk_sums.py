@@ -31,8 +31,8 @@ class ChunkSum:
 
 
 def summed_over_chunks(of_chunk: Callable[[int], Formula], length: int) -> ChunkSum | None:
-    """The sum over n/length chunks of `length` tokens; `of_chunk` gives the formula of chunk 1, 2, ... in n and m, which
-    is the same from chunk 2 on. None where that stays rounded.
+    """The sum over n/length chunks of `length` tokens; `of_chunk` gives the formula of chunk 1, 2, ... in n and m, the
+    same from chunk 2 on. None where that stays rounded.
     """
     for start in range(1, _MOST_FIRST + 1):
         later = _from_chunk(start, of_chunk(max(start, 2)), length)
@@ -93,7 +93,7 @@ def _summed(terms: Polynomial) -> Polynomial:
 
 @cache
 def _power_sum(power: int) -> Polynomial:
-    """1**power + 2**power + ... + t**power: (t + 1)**(p + 1) - 1 is the sum of comb(p + 1, k) times the k-th of them."""
+    """1**power + ... + t**power: (t + 1)**(p + 1) - 1 is the sum of comb(p + 1, k) times the k-th of them."""
     above = poly.raised({frozenset([(_NUMBER, 1)]): 1, poly.UNIT: 1}, power + 1)
     lower = [poly.scaled(_power_sum(k), comb(power + 1, k)) for k in range(power)]
     return poly.scaled(poly.difference(above, poly.total([poly.ONE, *lower])), Fraction(1, power + 1))

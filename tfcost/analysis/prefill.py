@@ -17,6 +17,7 @@ from tfcost.analysis.meetings import TIME
 from tfcost.analysis.polynomial import Exact
 from tfcost.analysis.portions import Portion, Sizes, amount, names_of, portion
 from tfcost.analysis.predict import Machine
+from tfcost.analysis.shown import shown_form
 from tfcost.book import Book
 from tfcost.cost import Cost
 from tfcost.errors import UserError
@@ -36,7 +37,7 @@ def chunks(n: int, length: int) -> list[Chunk]:
     """The calls that take `n` tokens in chunks of `length`, the last one with the rest. UserError for too many."""
     count = -(-n // length)
     if count > MOST_CHUNKS:
-        raise UserError(f"--prefill-chunk: {n} tokens in chunks of {length} are {count} calls, of at most {MOST_CHUNKS}")
+        raise UserError(f"--prefill-chunk: {n} tokens in chunks of {length} are {count} calls; at most {MOST_CHUNKS}")
     return [Chunk(min(length, n - start), min(start + length, n)) for start in range(0, n, length)]
 
 
@@ -52,7 +53,7 @@ def in_chunks(at: At, n: int, length: int, book: Book, device: Machine) -> Batch
     amounts = {name: Amount(amount(parts, name), amount(once, name)) for name in ADDED}
     if len(runs) == 1:
         closed = {name: found for name in ADDED if (found := _closed(runs[0], name, length))}
-        amounts |= {name: replace(amounts[name], formula=one.formula, under=one.under) for name, one in closed.items()}
+        amounts |= {name: _told(amounts[name], one, runs[0].piece) for name, one in closed.items()}
     amounts[TIME] = Amount(time_of(parts, device, whole.dtype), time_of(once, device, whole.dtype))
     core = runs[0].core_alone(calls) if len(runs) == 1 else None
     peak = whole.quantities["peak_bytes"].evaluate(whole.values)
@@ -63,6 +64,12 @@ def in_chunks(at: At, n: int, length: int, book: Book, device: Machine) -> Batch
     asked = whole.quantities["algorithmic_flops"].evaluate(whole.values)
     amounts["algorithmic_flops"] = Amount(sum(core("algorithmic_flops")), asked)
     return Batch(amounts)
+
+
+def _told(found: Amount, closed: ChunkSum, piece: Piece) -> Amount:
+    """An amount with the formula that adds it up, in the form to read."""
+    shown = shown_form(closed.formula, piece.values, piece.cost.fixed)
+    return replace(found, formula=shown.formula, under=", ".join(filter(None, (closed.under, shown.regime))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfcost.cli.completion import technique_names
-from tfcost.cli.options import Destination, Question, with_shared_options
+from tfcost.cli.options import BatchOptions, Destination, Question, with_shared_options
 from tfcost.cli.output import publish
 from tfcost.errors import UserError
 
@@ -27,11 +27,13 @@ def compare(
     *,
     plot: Annotated[Path | None, _PLOT] = None,
     question: Question,
+    batch: BatchOptions,
     destination: Destination,
 ) -> None:
     """Compare techniques, or models: FLOPs, bytes, memory, predicted time, and where the cheaper one changes.
 
-    With several lengths, --n 1k:1M (doubling) or --n 1k,4k,16k, a table and a plot along n.
+    With several lengths, --n 1k:1M (doubling) or --n 1k,4k,16k, a table and a plot along n. With --lengths, --cached or
+    --prefill-chunk, one batch: exactly, and padded or at once.
     """
     names = list(dict.fromkeys(techniques))
     if plot is not None and not question.lengths():
@@ -41,6 +43,9 @@ def compare(
 
         publish(compare_model_files([Path(name) for name in names], question, destination, plot), destination)
         return
+    if any((batch.lengths, batch.cached, batch.prefill_chunk)):
+        _publish_batch(names, question, batch, destination)
+        return
     if len(names) < 2:
         raise UserError("compare needs two different techniques; 'tfcost explain' shows a single one")
     if question.lengths():
@@ -49,6 +54,14 @@ def compare(
         publish(technique_sweep(names, question, destination, plot), destination)
         return
     publish(_at_one_length(names, question, destination), destination)
+
+
+def _publish_batch(names: list[str], question: Question, batch: BatchOptions, destination: Destination) -> None:
+    from tfcost.cli.batched import asked_batch, batch_of_techniques
+
+    asked = asked_batch(batch, question)
+    if asked:
+        publish(batch_of_techniques(names, asked, question, destination), destination)
 
 
 def _are_model_files(names: list[str]) -> bool:

@@ -1,6 +1,7 @@
 """Options that commands share: sizes by symbol, technique options, what to print and where.
 
-A command takes a `Question` or a `Destination` as one parameter; `with_shared_options` puts their options in its place.
+A command takes a `Question`, `BatchOptions` or a `Destination` as one parameter; `with_shared_options` puts their
+options in its place.
 """
 
 import functools
@@ -87,13 +88,29 @@ class Destination:
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Exact formulas; tracebacks.")] = False
 
 
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """A batch of unequal sequences, or a prompt in chunks, as text; None for what is not asked about."""
+
+    lengths: Annotated[
+        str | None,
+        typer.Option("--lengths", metavar="N,N,...", help="Sequences of these lengths, exactly and padded."),
+    ] = None
+    cached: Annotated[
+        str | None, typer.Option("--cached", metavar="M,M,...", help="A decode step of sequences with so many tokens.")
+    ] = None
+    prefill_chunk: Annotated[
+        str | None, typer.Option("--prefill-chunk", metavar="N", help="The n tokens in chunks, each after the others.")
+    ] = None
+
+
 def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` with every parameter of type Question or Destination replaced by the options in it."""
+    """`command` with every parameter of type Question, BatchOptions or Destination replaced by the options in it."""
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     groups: dict[str, tuple[type, list[str]]] = {}
     for name, parameter in inspect.signature(command).parameters.items():
-        if hints[name] in (Question, Destination):
+        if hints[name] in (Question, BatchOptions, Destination):
             added = _options_of(hints[name])
             groups[name] = hints[name], [option.name for option in added]
             parameters += added

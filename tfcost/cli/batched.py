@@ -1,0 +1,136 @@
+"""Batches on the command line: --lengths, --cached or --prefill-chunk in; a report of what they cost exactly, out."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from tfcost.analysis.answer import answer
+from tfcost.analysis.batches import At, Batch, Piece, Whole, decoding, sequences
+from tfcost.analysis.devices import DEFAULT_DEVICE, Device, load_device
+from tfcost.analysis.prefill import in_chunks
+from tfcost.analysis.query import DEFAULT_SIZES, Found, Query, fill_sizes
+from tfcost.book import Book, load_book
+from tfcost.cli.ask import common_scopes, queries, warn_about
+from tfcost.cli.options import BatchOptions, Destination, Question
+from tfcost.errors import UserError
+from tfcost.numbers import parse_count
+from tfcost.report.batches import Asked, Batched, BatchTold, batch_report
+from tfcost.report.document import answer_document, header, used_symbols
+from tfcost.report.page import Report
+from tfcost.report.words import options_text, sizes_line
+
+MOST_SEQUENCES = 4096
+_SIZES_TAKEN = {"lengths": ("n", "m", "b"), "cached": ("m", "b"), "prefill-chunk": ("m",)}
+_INSTEAD = {
+    "lengths": "it says how many sequences there are and how long each is",
+    "cached": "it says how many sequences there are and how long each is",
+    "prefill-chunk": "the keys of a chunk are all tokens so far",
+}
+
+
+def asked_batch(options: BatchOptions, question: Question) -> Asked | None:
+    """The batch that is asked about, None for none. UserError for more than one, for numbers that are none, and for
+    sizes that the batch itself decides.
+    """
+    texts = {"lengths": options.lengths, "cached": options.cached, "prefill-chunk": options.prefill_chunk}
+    given = {kind: text for kind, text in texts.items() if text is not None}
+    if not given:
+        return None
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(f'--{kind}' for kind in given)} exclude each other")
+    ((kind, text),) = given.items()
+    for name in _SIZES_TAKEN[kind]:
+        if name in question.sizes:
+            raise UserError(f"--{name} is not used with --{kind}: {_INSTEAD[kind]}")
+    if question.lengths():
+        raise UserError(f"--{kind} needs a single --n")
+    if kind == "cached" and question.pass_ not in (None, "decode"):
+        raise UserError(f"--cached is about decoding, not about --pass {question.pass_}")
+    if kind == "prefill-chunk" and question.pass_ not in (None, "forward", "prefill"):
+        raise UserError(f"--prefill-chunk is about a forward pass, not about --pass {question.pass_}")
+    return Asked(kind, _numbers(kind, text))
+
+
+def _numbers(kind: str, text: str) -> tuple[int, ...]:
+    parts = [text] if kind == "prefill-chunk" else text.split(",")
+    if len(parts) > MOST_SEQUENCES:
+        raise UserError(f"--{kind}: {len(parts)} sequences, of at most {MOST_SEQUENCES}")
+    try:
+        return tuple(parse_count(part, "n") for part in parts)
+    except UserError as error:
+        raise UserError(f"--{kind}: {error}") from None
+
+
+def longest(asked: Asked, question: Question) -> Question:
+    """The question about the padded batch, or the prompt at once."""
+    most, count = str(max(asked.numbers)), str(len(asked.numbers))
+    match asked.kind:
+        case "lengths":
+            return replace(question, sizes={**question.sizes, "n": most, "b": count})
+        case "cached":
+            return replace(question, pass_="decode", sizes={**question.sizes, "m": most, "b": count})
+        case _:
+            return question
+
+
+def batch_of(asked: Asked, at: At, n: int, book: Book, device: Device) -> Batch:
+    """What the batch costs that is asked about; `n`: the tokens of a prompt. UserError where it has no formulas."""
+    match asked.kind:
+        case "lengths":
+            return sequences(at, asked.numbers, device)
+        case "cached":
+            return decoding(at, asked.numbers, device)
+        case _:
+            return in_chunks(at, n, asked.numbers[0], book, device)
+
+
+def batch_of_techniques(techniques: list[str], asked: Asked, question: Question, destination: Destination) -> Report:
+    """What the batch costs with each of `techniques`, at every scope that has formulas for it."""
+    book, device = load_book(), load_device(question.device or DEFAULT_DEVICE)
+    whole = longest(asked, question)
+    n = question.values().get("n", DEFAULT_SIZES["n"])
+
+    def of_scope(scope: str) -> tuple[list[Query], Batched]:
+        found = queries(techniques, whole, book, scope)
+        batches = {one.technique: batch_of(asked, _at(one, whole, book), n, book, device) for one in found}
+        return found, Batched(scope, batches)
+
+    first, *others = common_scopes(techniques, whole, book)
+    every = [of_scope(first)]
+    for scope in others:
+        with suppress(UserError):  # what the core alone has formulas for ends there
+            every.append(of_scope(scope))
+    found = [Found(query, query.cost(book)) for same_scope, _ in every for query in same_scope]
+    warn_about([one.query for one in found], book, list(question.options()), destination.quiet)
+    symbols = used_symbols(found)
+    query = found[0].query
+    told = BatchTold(
+        "compare",
+        techniques,
+        (
+            f"{query.pass_}, {query.dtype}, {sizes_line(_decided(asked, symbols))}",
+            *dict.fromkeys(f"{one.query.technique}: {options_text(one)}" for one in found),
+        ),
+        lambda: (
+            header("compare", query.dtype, symbols)
+            | {"results": [answer_document(answer(one.query, book)) for one in found]}
+        ),
+    )
+    return batch_report(asked, n, [batched for _, batched in every], told, device)
+
+
+def _decided(asked: Asked, symbols: Mapping[str, int]) -> dict[str, int]:
+    """The sizes that are the same for all of the batch."""
+    return {name: size for name, size in symbols.items() if name not in _SIZES_TAKEN[asked.kind]}
+
+
+def _at(query: Query, question: Question, book: Book) -> At:
+    given, defaults = question.values(), book.record(query.technique).defaults
+
+    def at(sizes: Mapping[str, int]) -> Whole:
+        values = fill_sizes({**given, **sizes}, defaults)
+        cost = replace(query, values=values).cost(book)
+        formulas = {name: quantity.exact for name, quantity in cost.quantities.items()}
+        return Whole((Piece(cost, 1, values),), formulas, values, query.dtype)
+
+    return at
