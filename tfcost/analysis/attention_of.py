@@ -6,10 +6,12 @@ that the layer contains this very core is checked step by step.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 from tfcost.analysis.conditions import require
 from tfcost.analysis.portions import Sizes
 from tfcost.book import SITUATIONS, Book
+from tfcost.book.record import OptionValue
 from tfcost.cost import Cost, Step
 from tfcost.errors import UserError
 
@@ -39,7 +41,7 @@ def attention_of(cost: Cost, values: Sizes, dtype: str, book: Book) -> Attention
     if cost.scope != "core" and not (name in book.names and any(c.scope == "core" for c in book.record(name).costs)):
         return None
     record = book.record(name)
-    variant = {key: value for key, value in cost.variant.items() if key not in SITUATIONS}
+    variant = {key: cast(OptionValue, value) for key, value in cost.variant.items() if key not in SITUATIONS}
     if "causal" in record.options:
         variant.setdefault("causal", True)
         if not variant["causal"]:
@@ -47,7 +49,10 @@ def attention_of(cost: Cost, values: Sizes, dtype: str, book: Book) -> Attention
 
     def core(queries: int, keys: int) -> Cost:
         sizes = {**values, "n": queries, "m": keys}
-        found = book.find(name, scope="core", pass_="forward", dtype=dtype, variant=variant, values=sizes)  # type: ignore[arg-type]
+        try:
+            found = book.find(name, scope="core", pass_="forward", dtype=dtype, variant=variant, values=sizes)
+        except UserError:
+            raise UserError(f"{name}: no formula for attention of {queries} queries to {keys} keys") from None
         require(found.assumptions, sizes, name)
         return found
 

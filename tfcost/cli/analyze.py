@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tfcost.cli.options import Destination, Question, with_shared_options
+from tfcost.cli.options import BatchOptions, Destination, Question, with_shared_options
 from tfcost.cli.output import publish
 
 
@@ -13,9 +13,20 @@ from tfcost.cli.output import publish
 def analyze(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; 'tfcost schema' describes it.")],
     question: Question,
+    batch: BatchOptions,
     destination: Destination,
 ) -> None:
-    """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules."""
+    """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules.
+
+    With --lengths, --cached or --prefill-chunk, one batch: exactly, and padded or at once.
+    """
+    if batch.given:
+        from tfcost.cli.batched import asked_batch
+        from tfcost.cli.batched_models import batch_of_models
+
+        asked = asked_batch(batch, question)
+        publish(batch_of_models([config], asked, question, destination, command="analyze"), destination)
+        return
     from tfcost.analysis.breakdown import break_down, predict_model
     from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
     from tfcost.analysis.model import compose

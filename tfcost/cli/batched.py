@@ -28,17 +28,13 @@ _INSTEAD = {
 }
 
 
-def asked_batch(options: BatchOptions, question: Question) -> Asked | None:
-    """The batch that is asked about, None for none. UserError for more than one, for numbers that are none, and for
-    sizes that the batch itself decides.
+def asked_batch(options: BatchOptions, question: Question) -> Asked:
+    """The batch that is asked about. UserError for more than one, for numbers that are none, and for sizes that the
+    batch itself decides.
     """
-    texts = {"lengths": options.lengths, "cached": options.cached, "prefill-chunk": options.prefill_chunk}
-    given = {kind: text for kind, text in texts.items() if text is not None}
-    if not given:
-        return None
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(f'--{kind}' for kind in given)} exclude each other")
-    ((kind, text),) = given.items()
+    if len(options.given) > 1:
+        raise UserError(f"{' and '.join(f'--{kind}' for kind in options.given)} exclude each other")
+    ((kind, text),) = options.given.items()
     for name in _SIZES_TAKEN[kind]:
         if name in question.sizes:
             raise UserError(f"--{name} is not used with --{kind}: {_INSTEAD[kind]}")

@@ -38,13 +38,14 @@ def compare(
     names = list(dict.fromkeys(techniques))
     if plot is not None and not question.lengths():
         raise UserError("--plot needs several lengths, such as --n 1k:1M")
-    if _are_model_files(names):
+    files = _files(names)
+    if batch.given:
+        publish(_batch(names, files, question, batch, destination), destination)
+        return
+    if files:
         from tfcost.cli.models import compare_model_files
 
-        publish(compare_model_files([Path(name) for name in names], question, destination, plot), destination)
-        return
-    if any((batch.lengths, batch.cached, batch.prefill_chunk)):
-        _publish_batch(names, question, batch, destination)
+        publish(compare_model_files(files, question, destination, plot), destination)
         return
     if len(names) < 2:
         raise UserError("compare needs two different techniques; 'tfcost explain' shows a single one")
@@ -56,23 +57,27 @@ def compare(
     publish(_at_one_length(names, question, destination), destination)
 
 
-def _publish_batch(names: list[str], question: Question, batch: BatchOptions, destination: Destination) -> None:
+def _batch(
+    names: list[str], files: list[Path], question: Question, batch: BatchOptions, destination: Destination
+) -> "Report":
     from tfcost.cli.batched import asked_batch, batch_of_techniques
+    from tfcost.cli.batched_models import batch_of_models
 
     asked = asked_batch(batch, question)
-    if asked:
-        publish(batch_of_techniques(names, asked, question, destination), destination)
+    if files:
+        return batch_of_models(files, asked, question, destination)
+    return batch_of_techniques(names, asked, question, destination)
 
 
-def _are_model_files(names: list[str]) -> bool:
-    """Whether all `names` are files. UserError if only some are, or if it is a single one."""
+def _files(names: list[str]) -> list[Path]:
+    """The `names` as model files, none if they are techniques. UserError for both, or for a single file."""
     files = [name for name in names if is_model_file(name)]
     if files and len(files) < len(names):
         technique = next(name for name in names if name not in files)
         raise UserError(f"compare takes techniques or model files, not both: '{technique}' and '{files[0]}'")
     if len(files) == 1:
         raise UserError(f"compare needs two different models; 'tfcost analyze {files[0]}' shows a single one")
-    return bool(files)
+    return list(map(Path, files))
 
 
 def is_model_file(name: str) -> bool:

@@ -34,9 +34,9 @@ def compare_model_files(
     if plot is not None:
         check_plot_path(plot)
     if lengths:
-        named = _named(paths, question.without_n(), book)
+        named = named_models(paths, question.without_n(), book)
         return _swept(_Asked(named, question, book, device), destination, plot)
-    configs = {name: _load(path, question, book) for name, path in _named(paths, question, book).items()}
+    configs = {name: _load(path, question, book) for name, path in named_models(paths, question, book).items()}
     costs = {name: compose(config, book, pass_=question.pass_ or "forward") for name, config in configs.items()}
     for cost in costs.values():
         warn_inexact(cost, destination.quiet)
@@ -95,7 +95,7 @@ def _load(path: Path, question: Question, book: Book) -> ModelConfig:
     return load_config(path, config_overrides(question), book.names)
 
 
-def _named(paths: Sequence[Path], question: Question, book: Book) -> dict[str, Path]:
+def named_models(paths: Sequence[Path], question: Question, book: Book) -> dict[str, Path]:
     """The files by the names of their models; by their own where those are not told apart."""
     names = [_load(path, question, book).name for path in paths]
     for shorter in (names, [path.stem for path in paths]):

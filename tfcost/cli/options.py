@@ -103,6 +103,12 @@ class BatchOptions:
         str | None, typer.Option("--prefill-chunk", metavar="N", help="The n tokens in chunks, each after the others.")
     ] = None
 
+    @property
+    def given(self) -> dict[str, str]:
+        """Those that were given, by option."""
+        texts = {"lengths": self.lengths, "cached": self.cached, "prefill-chunk": self.prefill_chunk}
+        return {kind: text for kind, text in texts.items() if text is not None}
+
 
 def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
     """`command` with every parameter of type Question, BatchOptions or Destination replaced by the options in it."""

@@ -1,0 +1,188 @@
+"""Batches of unequal sequences against torch's own counter over the single calls, really made, and the allocator."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.torch_flops import counted
+from torch.utils.flop_counter import FlopCounterMode
+
+from tfcost.analysis.batches import At, Piece, Whole, decoding, sequences
+from tfcost.analysis.devices import load_device
+from tfcost.analysis.meetings import TIME
+from tfcost.analysis.model import compose
+from tfcost.analysis.query import Query, choose_options, fill_sizes, offered_options
+from tfcost.book import load_book
+from tfcost.cli.batched_models import whole_model
+from tfcost.config.load import make_config
+from tfcost.measure.model import build_model
+from tfcost.techniques import standard
+from tfcost.techniques.layers import attention_layer
+
+BOOK, DEVICE = load_book(), load_device("h100-sxm")
+H, D_H, D = 2, 8, 16
+SMALL = {"h": H, "d_h": D_H, "d": D}
+GPT = {"name": "gpt", "d": 32, "h": 4, "L": 3, "V": 100, "positions": "learned", "max_positions": 64,
+       "causal": True, "bias": True, "norm": "pre", "ffn": "gelu", "ffn_bias": True, "head": "tied"}  # fmt: skip
+
+
+def technique(name: str, scope: str, pass_: str = "forward", sizes: Mapping[str, int] = SMALL, **options: str) -> At:
+    record = BOOK.record(name)
+    chosen = choose_options(offered_options(record, scope), options, name)
+
+    def at(changed: Mapping[str, int]) -> Whole:
+        values = fill_sizes({**sizes, **changed}, record.defaults)
+        cost = Query(name, scope, pass_, "bfloat16", chosen, values).cost(BOOK)
+        formulas = {quantity: one.exact for quantity, one in cost.quantities.items()}
+        return Whole((Piece(cost, 1, values),), formulas, values, "bfloat16")
+
+    return at
+
+
+def model(fields: Mapping[str, Any], pass_: str) -> At:
+    return lambda sizes: whole_model(compose(make_config({**fields, **sizes}), BOOK, pass_=pass_))
+
+
+def attend(queries: int, keys: int) -> torch.Tensor:
+    k = torch.randn(1, H, keys, D_H)
+    return standard.attention(torch.randn(1, H, queries, D_H), k, k)
+
+
+def layer(n: int, b: int = 1) -> torch.Tensor:
+    weight = torch.randn(H * D_H, D)
+    return attention_layer(torch.randn(b, n, D), weight, weight, weight, weight.T, H, H, D_H, standard.attention, False)
+
+
+LENGTHS = [(5, 5, 40), (1, 2, 3), (17,), (64, 1)]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_cores_add_up_over_sequences(lengths: tuple[int, ...]) -> None:
+    found = sequences(technique("standard", "core"), lengths, DEVICE).amounts
+    assert found["matmul_flops"].exact == counted(lambda: [attend(n, n) for n in lengths])
+    assert found["algorithmic_flops"].exact == found["matmul_flops"].exact
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_layers_add_up_over_sequences_and_padding_is_one_batch(lengths: tuple[int, ...]) -> None:
+    found = sequences(technique("standard", "layer"), lengths, DEVICE).amounts["matmul_flops"]
+    assert found.exact == counted(lambda: [layer(n) for n in lengths])
+    assert found.plain == counted(lambda: layer(max(lengths), len(lengths)))
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_weights_are_read_once_for_the_whole_row(lengths: tuple[int, ...]) -> None:
+    """Bytes of a flash layer: every projection once over all tokens, attention sequence by sequence."""
+    wide = {"h": 2, "d_h": 64, "d": 128}
+    at = technique("flash", "layer", sizes=wide)
+    found = sequences(at, lengths, DEVICE).amounts["issued_bytes"].exact
+    row, core = sum(lengths), technique("flash", "core", sizes=wide)
+    tokens = 2 * (6 * row * 128 + 3 * row * 128 + row * 128 + row * 128)  # x in and q, k, v out thrice; o in, y out
+    weights = 2 * 4 * 128 * 128
+    tokens -= 2 * 3 * row * 128  # x is read by three products, not by six
+    each = [core({"b": 1, "n": n}) for n in lengths]
+    attention = sum(one.quantities["issued_bytes"].evaluate(one.values) for one in each)
+    assert found == tokens + weights + attention
+
+
+@pytest.mark.parametrize("pass_", ["forward", "train"])
+@pytest.mark.parametrize("lengths", [(5, 40, 40), (1, 9)])
+def test_models_add_up_over_sequences(pass_: str, lengths: tuple[int, ...]) -> None:
+    """The same model, built for real, is run on every sequence by itself and on the padded batch."""
+    found = sequences(model(GPT, pass_), lengths, DEVICE).amounts["matmul_flops"]
+    assert found.exact == sum(_run_model(pass_, n=n, b=1) for n in lengths)
+    assert found.plain == _run_model(pass_, n=max(lengths), b=len(lengths))
+
+
+def _run_model(pass_: str, **sizes: int) -> int:
+    config = make_config({**GPT, **sizes})
+    built = build_model(config, compose(config, BOOK, pass_=pass_), torch.float32, "cpu")
+    with FlopCounterMode(display=False) as counter:
+        result = built()
+        if pass_ == "train":
+            result.backward()  # type: ignore[no-untyped-call]
+    return counter.get_total_flops()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=6))
+def test_sequences_of_one_length_waste_nothing(lengths: list[int]) -> None:
+    """And others waste something; never is the exact amount above the padded one."""
+    for name, scope in (("standard", "layer"), ("standard", "block")):
+        found = sequences(technique(name, scope), lengths, DEVICE).amounts["matmul_flops"]
+        assert (found.exact == found.plain) == (len(set(lengths)) == 1)
+        assert found.exact is not None
+        assert found.plain is not None
+        assert found.exact <= found.plain
+
+
+def test_memory_of_a_row_is_told_where_it_depends_on_the_tokens_alone() -> None:
+    wide = {"h": 2, "d_h": 64, "d": 128}
+    found = sequences(technique("flash", "core", sizes=wide), (100, 300), DEVICE)
+    assert found.amounts["peak_bytes"].exact == 4 * 400 * 128 * 2  # q, k, v and o of 400 tokens
+    assert found.amounts["peak_bytes"].plain == 4 * 600 * 128 * 2
+    scores = sequences(technique("standard", "core"), (100, 300), DEVICE)
+    assert scores.amounts["peak_bytes"].exact is None
+    assert scores.notes == ("no formula for its peak memory with the tokens of several sequences in a row",)
+
+
+def decode_step(cached: Sequence[int]) -> None:
+    """One token each: projections as one batch, attention of each to its own cache."""
+    weight = torch.randn(H * D_H, D)
+    x = torch.randn(len(cached), 1, D)
+    for _ in range(3):
+        F.linear(x, weight)
+    for m in cached:
+        attend(1, m)
+    F.linear(torch.randn(len(cached), 1, H * D_H), weight.T)
+
+
+@pytest.mark.parametrize("cached", [(1, 5, 200), (64,), (128, 128)])
+def test_decoding_asks_for_every_cache_by_itself(cached: tuple[int, ...]) -> None:
+    """What the mathematics asks for: the kernel itself pads to tiles."""
+    sizes = {"h": H, "d_h": 64, "d": D}
+    found = decoding(technique("kv-cache", "core", "decode", sizes), cached, DEVICE).amounts["algorithmic_flops"]
+    assert found.exact == counted(lambda: [attend(1, m) for m in cached]) * 64 // D_H
+    assert found.plain == counted(lambda: [attend(1, max(cached)) for _ in cached]) * 64 // D_H
+
+
+@pytest.mark.parametrize("cached", [(1, 5, 200), (300,), (128, 128)])
+def test_a_longer_cache_adds_its_keys_and_values_alone(cached: tuple[int, ...]) -> None:
+    """A token more in one cache: its key and value are read, and are in memory; weights and the rest are unmoved."""
+    at = technique("kv-cache", "layer", "decode", {"h": H, "h_kv": 1, "d_h": 64, "d": D})
+    before, after = (decoding(at, one, DEVICE).amounts for one in (cached, (*cached[:-1], cached[-1] + 1)))
+    for quantity in ("issued_bytes", "peak_bytes"):
+        assert after[quantity].exact - before[quantity].exact == 2 * 64 * 2  # type: ignore[operator]
+
+
+def test_decoding_reads_weights_once() -> None:
+    """Twice the sequences are less than twice the bytes: by the four weights."""
+    at = technique("kv-cache", "layer", "decode", {"h": H, "d_h": 64, "d": D})
+    one, two = (decoding(at, [100] * count, DEVICE).amounts["issued_bytes"].exact for count in (1, 2))
+    assert 2 * one - two == 4 * 2 * D * H * 64  # type: ignore[operator]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=8))
+def test_the_order_of_sequences_does_not_matter_and_equal_caches_waste_nothing(cached: list[int]) -> None:
+    at = technique("kv-cache", "core", "decode", {"h": 4, "d_h": 64})
+    found, turned = (decoding(at, one, DEVICE).amounts for one in (cached, cached[::-1]))
+    assert {name: one.exact for name, one in found.items() if name != TIME} == {
+        name: one.exact for name, one in turned.items() if name != TIME
+    }
+    if len(set(cached)) == 1:
+        assert all(one.exact == one.plain for name, one in found.items() if name != TIME)
+
+
+def test_time_of_a_batch_lies_between_its_longest_sequence_and_padding() -> None:
+    at = technique("flash", "layer", sizes={"h": 8, "d_h": 64, "d": 512})
+    found = sequences(at, (256, 512, 8192), DEVICE).amounts[TIME]
+    alone = sequences(at, (8192,), DEVICE).amounts[TIME]
+    assert found.exact is not None
+    assert found.plain is not None
+    assert alone.exact is not None
+    assert alone.exact < found.exact < found.plain
