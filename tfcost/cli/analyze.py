@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from tfcost.cli.options import BatchOptions, Destination, Question, with_shared_options
-from tfcost.cli.output import publish
+from tfcost.cli.output import note, publish
+
+CONFIG_HELP = "A YAML file ('tfcost schema' describes it), or the config.json of a model on Hugging Face."
 
 
 @with_shared_options
 def analyze(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; 'tfcost schema' describes it.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help=CONFIG_HELP)],
     question: Question,
     batch: BatchOptions,
     destination: Destination,
@@ -32,12 +34,15 @@ def analyze(
     from tfcost.analysis.model import compose
     from tfcost.book import load_book
     from tfcost.cli.ask import config_overrides, warn_inexact
-    from tfcost.config.load import load_config
+    from tfcost.config.load import load_model
     from tfcost.report.analyze import analyze_report
 
     book = load_book()
     device = load_device(question.device or DEFAULT_DEVICE)
-    model_config = load_config(config, config_overrides(question), book.names)
+    loaded = load_model(config, config_overrides(question), book.names)
+    for told in loaded.notes:
+        note(f"{loaded.config.name}: {told}", destination.quiet)
+    model_config = loaded.config
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
     warn_inexact(cost, destination.quiet)
     report = analyze_report(break_down(cost), model_config, predict_model(cost, device), exact=destination.verbose)
