@@ -8,16 +8,17 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.allocator import peak_of_forward
 from oracles.torch_flops import counted
 from torch.utils.flop_counter import FlopCounterMode
 
-from tfcost.analysis.batches import At, Piece, Whole, decoding, sequences
+from tfcost.analysis.batches import decoding, sequences
 from tfcost.analysis.devices import load_device
 from tfcost.analysis.meetings import TIME
 from tfcost.analysis.model import compose
 from tfcost.analysis.query import Query, choose_options, fill_sizes, offered_options
+from tfcost.analysis.whole import At, whole_model, whole_technique
 from tfcost.book import load_book
-from tfcost.cli.batched_models import whole_model
 from tfcost.config.load import make_config
 from tfcost.measure.model import build_model
 from tfcost.techniques import standard
@@ -34,13 +35,9 @@ def technique(name: str, scope: str, pass_: str = "forward", sizes: Mapping[str,
     record = BOOK.record(name)
     chosen = choose_options(offered_options(record, scope), options, name)
 
-    def at(changed: Mapping[str, int]) -> Whole:
-        values = fill_sizes({**sizes, **changed}, record.defaults)
-        cost = Query(name, scope, pass_, "bfloat16", chosen, values).cost(BOOK)
-        formulas = {quantity: one.exact for quantity, one in cost.quantities.items()}
-        return Whole((Piece(cost, 1, values),), formulas, values, "bfloat16")
-
-    return at
+    return lambda changed: whole_technique(
+        Query(name, scope, pass_, "bfloat16", chosen, fill_sizes({**sizes, **changed}, record.defaults)), BOOK
+    )
 
 
 def model(fields: Mapping[str, Any], pass_: str) -> At:
@@ -120,14 +117,27 @@ def test_sequences_of_one_length_waste_nothing(lengths: list[int]) -> None:
         assert found.exact <= found.plain
 
 
-def test_memory_of_a_row_is_told_where_it_depends_on_the_tokens_alone() -> None:
-    wide = {"h": 2, "d_h": 64, "d": 128}
-    found = sequences(technique("flash", "core", sizes=wide), (100, 300), DEVICE)
+def test_memory_of_a_kernel_is_that_of_all_tokens() -> None:
+    found = sequences(technique("flash", "core", sizes={"h": 2, "d_h": 64, "d": 128}), (100, 300), DEVICE)
     assert found.amounts["peak_bytes"].exact == 4 * 400 * 128 * 2  # q, k, v and o of 400 tokens
     assert found.amounts["peak_bytes"].plain == 4 * 600 * 128 * 2
-    scores = sequences(technique("standard", "core"), (100, 300), DEVICE)
-    assert scores.amounts["peak_bytes"].exact is None
-    assert scores.notes == ("no formula for its peak memory with the tokens of several sequences in a row",)
+
+
+def attend_ragged(q: list[torch.Tensor], k: list[torch.Tensor], v: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Standard attention of sequences of several lengths, every step for all of them before the next one."""
+    scores = [one @ keys.transpose(-2, -1) for one, keys in zip(q, k, strict=True)]
+    scores = [one * D_H**-0.5 for one in scores]
+    weights = [torch.softmax(one, dim=-1) for one in scores]
+    return [one @ values for one, values in zip(weights, v, strict=True)]
+
+
+@pytest.mark.parametrize("lengths", [(100, 300), (64, 64, 200), (7, 30, 31)])
+def test_memory_of_a_ragged_batch_is_the_allocators(lengths: tuple[int, ...]) -> None:
+    def arguments() -> dict[str, Any]:
+        return {name: [torch.randn(1, H, n, D_H, dtype=torch.bfloat16) for n in lengths] for name in "qkv"}
+
+    found = sequences(technique("standard", "core"), lengths, DEVICE).amounts["peak_bytes"]
+    assert found.exact == pytest.approx(peak_of_forward(attend_ragged, arguments), rel=0, abs=64 * 6 * len(lengths))
 
 
 def decode_step(cached: Sequence[int]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfcost.analysis.portions import Portion, amount, is_linear_in_cache, is_token_wise, names_of, portion, steps_where
+from tfcost.analysis.portions import Portion, amount, is_token_wise, names_of, portion, steps_where
 from tfcost.book import load_book
 from tfcost.formula import Formula
 
@@ -45,21 +45,6 @@ def test_calls_and_counts_multiply() -> None:
 )
 def test_token_wise_is_what_depends_on_the_tokens_alone(text: str, holds: bool) -> None:
     assert is_token_wise(Formula(text)) is holds
-
-
-@pytest.mark.parametrize(
-    ("text", "holds"),
-    [
-        ("2*b*m*d + b*d + d**2", True),
-        ("Max(b*m*d, 2*b*m*d + d**2)", True),
-        ("b*d", True),
-        ("b*m**2", False),
-        ("m*d", False),
-        ("b*ceiling(m/128)", False),
-    ],
-)
-def test_caches_add_up_where_a_formula_is_linear_in_them(text: str, holds: bool) -> None:
-    assert is_linear_in_cache(Formula(text)) is holds
 
 
 def test_a_layer_has_its_projections_for_all_tokens_and_its_scores_by_sequence() -> None:

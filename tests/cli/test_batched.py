@@ -34,11 +34,8 @@ def entry(found: Any, technique: str, quantity: str, scope: str = "core") -> Any
 def alone(run: Run, *arguments: str, scope: str = "core") -> dict[str, int]:
     """The matmul FLOPs of each technique, or of the model, in a call of its own."""
     found = document(run, *arguments)
-    return {
-        one["technique"]: one["quantities"]["matmul_flops"]["value"]
-        for one in found["results"]
-        if one["scope"] == scope
-    }
+    results = [one for one in found["results"] if one["scope"] == scope]
+    return {one["technique"]: one["quantities"]["matmul_flops"]["value"] for one in results}
 
 
 @pytest.mark.parametrize("scope", ["core", "layer"])

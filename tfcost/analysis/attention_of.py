@@ -4,18 +4,18 @@ A layer is derived with as many keys as queries. Its core is derived for any num
 that the layer contains this very core is checked step by step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
 from tfcost.analysis.conditions import require
-from tfcost.analysis.portions import Sizes
+from tfcost.analysis.portions import Sizes, is_token_wise, steps_where
 from tfcost.book import SITUATIONS, Book
 from tfcost.book.record import OptionValue
 from tfcost.cost import Cost, Step
 from tfcost.errors import UserError
 
-_CACHE_STEP = "cache"
+_DECODING, _CACHE_STEP = "decoder-attention", "cache"
 _LOOKED_AT = (1, 2, 63, 64, 65, 127, 128, 129, 255, 513, 1000, 4096, 16385)
 
 
@@ -32,13 +32,15 @@ class Attention:
     notes: tuple[str, ...] = ()
 
 
-def attention_of(cost: Cost, values: Sizes, dtype: str, book: Book) -> Attention | None:
-    """The attention in `cost`, which runs at `values`; None if there is none in it.
+def attention_of(cost: Cost, values: Mapping[str, int], dtype: str, book: Book) -> Attention | None:
+    """The attention in `cost`, which runs at `values`; None if there is none in it, and every token goes by itself.
 
     UserError if it is not causal, or if its steps are not those of a core that has formulas of its own.
     """
     name = str(cost.variant.get("attention", cost.technique))
     if cost.scope != "core" and not (name in book.names and any(c.scope == "core" for c in book.record(name).costs)):
+        if cost.scope != "part" and len(steps_where(cost, is_token_wise)) < len(cost.steps):
+            raise _no_formula(cost, "it has no core of its own")
         return None
     record = book.record(name)
     variant = {key: cast(OptionValue, value) for key, value in cost.variant.items() if key not in SITUATIONS}
@@ -84,11 +86,11 @@ def _same(step: Step, other: Step, values: Sizes) -> bool:
     )
 
 
-def _cache(values: Sizes, dtype: str, book: Book) -> tuple[Cost | None, tuple[str, ...]]:
+def _cache(values: Mapping[str, int], dtype: str, book: Book) -> tuple[Cost | None, tuple[str, ...]]:
     """What a decode step does to put the key and value of one token into the cache."""
-    full = {"cache": "full"}
+    bare = {"norm_kind": "layer", "norm": "none", "rope": "none"}
     try:
-        found = book.find("kv-cache", scope="layer", pass_="decode", dtype=dtype, variant=full, values=values)
+        found = book.find(_DECODING, scope="block", pass_="decode", dtype=dtype, variant=bare, values=values)
     except UserError as error:
         return None, (f"without what writing keys and values to the cache costs ({error})",)
     return replace(

@@ -1,14 +1,16 @@
 """Whole models compared: their composed costs in; what each is compared by, and their meetings along n, out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tfcost.analysis.answer import Evaluated, evaluate
 from tfcost.analysis.breakdown import predict_model
 from tfcost.analysis.meetings import TIME, Contender, Meeting, followers, meetings
 from tfcost.analysis.model import ModelCost
+from tfcost.analysis.portions import seconds
 from tfcost.analysis.predict import Machine, Prediction
 from tfcost.analysis.side_by_side import least
+from tfcost.analysis.whole import whole_model
 
 MODEL_QUANTITIES = (
     "parameters", "matmul_flops", "scalar_flops", "issued_bytes", "peak_bytes", "saved_bytes", "parameter_bytes"
@@ -48,8 +50,8 @@ def model_contender(name: str, cost: ModelCost, most: int | None, device: Machin
     """What the model `cost` is compared by; its learned positions end at `most`."""
     formulas = {one: cost.quantities[one].exact for one in MODEL_QUANTITIES if one in cost.quantities}
     limit = [] if most is None else [f"n <= {most}"]
-    seconds = _seconds(cost, device) if predict_model(cost, device) else None
-    return Contender(name, formulas, cost.values, (*cost.assumptions, *limit), seconds)
+    time = _seconds(cost, device) if predict_model(cost, device) else None
+    return Contender(name, formulas, cost.values, (*cost.assumptions, *limit), time)
 
 
 def evaluated(cost: ModelCost, quantity: str) -> Evaluated:
@@ -61,13 +63,8 @@ def evaluated(cost: ModelCost, quantity: str) -> Evaluated:
 
 
 def _seconds(cost: ModelCost, device: Machine) -> Callable[[int], float]:
-    growing = followers(cost.values)
-
-    def seconds(n: int) -> float:
-        found = predict_model(replace(cost, values={**cost.values, **dict.fromkeys(growing, n)}), device)
-        return found.seconds if found else float("inf")
-
-    return seconds
+    whole, growing = whole_model(cost), followers(cost.values)
+    return lambda n: seconds(whole.portions(dict.fromkeys(growing, n)), device, cost.dtype)
 
 
 def shared_sizes(costs: Sequence[ModelCost]) -> dict[str, int]:

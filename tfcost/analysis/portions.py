@@ -11,11 +11,11 @@ from tfcost.analysis import polynomial as poly
 from tfcost.analysis.answer import added_amounts
 from tfcost.analysis.polynomial import Exact
 from tfcost.analysis.predict import Machine, predict
-from tfcost.cost import Cost
+from tfcost.cost import Cost, Quantity
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
 
-Sizes = Mapping[str, int]
+Sizes = Mapping[str, Exact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,27 @@ def portion(cost: Cost, steps: Collection[str], calls: Iterable[Sizes], count: E
     return Portion(kept, tuple(calls), count)
 
 
+def ragged_call(cost: Cost, steps: Collection[str], calls: Sequence[Sizes], count: Exact = 1) -> Portion:
+    """The same `steps` for sequences of the sizes `calls`, each operation launched once for all of them."""
+
+    def summed(amounts: Mapping[str, Formula]) -> dict[str, Formula]:
+        return {name: _constant(sum(formula.evaluate(one) for one in calls)) for name, formula in amounts.items()}
+
+    kept = portion(cost, steps, calls[:1], count)
+    unique = {name: one.exact for name, one in cost.quantities.items() if name == "unique_bytes"}
+    merged = replace(
+        kept.cost,
+        steps=tuple(replace(step, amounts=summed(step.amounts)) for step in kept.cost.steps),
+        operations=tuple(replace(one, amounts=summed(one.amounts)) for one in kept.cost.operations),
+        quantities={name: Quantity(formula, "summed") for name, formula in summed(unique).items()},
+    )
+    return replace(kept, cost=merged)
+
+
+def _constant(value: Exact) -> Formula:
+    return Formula.of_tree(t.Number(t.exact(value)))
+
+
 def names_of(cost: Cost) -> list[str]:
     """The steps of a cost, by name."""
     return [step.name for step in cost.steps]
@@ -51,21 +72,6 @@ def is_token_wise(formula: Formula) -> bool:
     """Whether `formula`, with as many keys as queries, depends on b and n by b*n alone."""
     square = formula.substitute({"m": "n"})
     return _multiplied_out(square) == _multiplied_out(square.substitute({"b": 1, "n": "b*n"}))
-
-
-def is_linear_in_cache(formula: Formula) -> bool:
-    """Whether `formula`, or every moment that it is the largest of, depends on m by terms of b*m alone, if at all: then
-    caches of several lengths add up.
-    """
-    tree = formula.tree
-    moments = tree.arguments if isinstance(tree, t.Call) and tree.function == "Max" else (tree,)
-    return all(_adds_up(monomial) for moment in moments for monomial in poly.expand(moment))
-
-
-def _adds_up(monomial: poly.Monomial) -> bool:
-    powers = dict(monomial)
-    with_m = [atom for atom in powers if "m" in poly.names({frozenset([(atom, 1)]): 1})]
-    return not with_m or (with_m == ["m"] and (powers["m"], powers.get("b")) == (1, 1))
 
 
 def _multiplied_out(formula: Formula) -> str:

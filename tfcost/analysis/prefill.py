@@ -11,13 +11,14 @@ from typing import NamedTuple
 from tfcost.analysis import polynomial as poly
 from tfcost.analysis.answer import added_amounts, total
 from tfcost.analysis.attention_of import Attention, attention_of
-from tfcost.analysis.batches import ADDED, Amount, At, Batch, Piece, time_of, whole_portions
+from tfcost.analysis.batches import ADDED, Amount, Batch, time_of
 from tfcost.analysis.chunk_sums import ChunkSum, summed_over_chunks
 from tfcost.analysis.meetings import TIME
 from tfcost.analysis.polynomial import Exact
-from tfcost.analysis.portions import Portion, Sizes, amount, names_of, portion
+from tfcost.analysis.portions import Portion, amount, names_of, portion
 from tfcost.analysis.predict import Machine
 from tfcost.analysis.shown import shown_form
+from tfcost.analysis.whole import At, Piece
 from tfcost.book import Book
 from tfcost.cost import Cost
 from tfcost.errors import UserError
@@ -47,9 +48,9 @@ def in_chunks(at: At, n: int, length: int, book: Book, device: Machine) -> Batch
     UserError where attention is not causal, or has no formula for more keys than queries.
     """
     whole, calls = at({"n": n}), chunks(n, length)
-    runs = [_Run(piece, attention_of(piece.cost, piece.values, whole.dtype, book)) for piece in whole.pieces]
+    runs = [_Run(piece, attention_of(piece.cost, piece.whole_values, whole.dtype, book)) for piece in whole.pieces]
     parts = [one for run in runs for one in run.portions(calls)]
-    once = whole_portions(whole)
+    once = whole.portions()
     amounts = {name: Amount(amount(parts, name), amount(once, name)) for name in ADDED}
     if len(runs) == 1:
         closed = {name: found for name in ADDED if (found := _closed(runs[0], name, length))}
@@ -68,7 +69,7 @@ def in_chunks(at: At, n: int, length: int, book: Book, device: Machine) -> Batch
 
 def _told(found: Amount, closed: ChunkSum, piece: Piece) -> Amount:
     """An amount with the formula that adds it up, in the form to read."""
-    shown = shown_form(closed.formula, piece.values, piece.cost.fixed)
+    shown = shown_form(closed.formula, piece.whole_values, piece.cost.fixed)
     return replace(found, formula=shown.formula, under=", ".join(filter(None, (closed.under, shown.regime))))
 
 
@@ -85,7 +86,9 @@ class _Run:
 
     def portions(self, calls: Sequence[Chunk]) -> list[Portion]:
         cost, count, values = self.piece.cost, self.piece.count, self.piece.values
-        sizes = [{**values, **_queries(values, chunk.queries)} for chunk in calls]
+        if not self.piece.follows("n"):  # as the head, which only the last token of a prompt goes through
+            return [portion(cost, names_of(cost), [values], count)]
+        sizes = [self.piece.at({"n": queries, "m": queries}) for queries, _ in calls]
         if self.attention is None:
             return [portion(cost, names_of(cost), sizes, count)]
         found = [portion(cost, self.attention.outside, sizes, count)]
@@ -111,10 +114,6 @@ class _Run:
             ]
 
         return of_each
-
-
-def _queries(values: Sizes, queries: int) -> dict[str, int]:
-    return {"n": queries} | ({"m": queries} if "m" in values else {})
 
 
 def _closed(run: _Run, quantity: str, length: int) -> ChunkSum | None:

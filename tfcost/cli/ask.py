@@ -21,7 +21,7 @@ from tfcost.cli.output import warn
 from tfcost.errors import UserError, nearest
 from tfcost.symbols import SYMBOLS
 
-_MODEL_SIZES = ("n", "b", "d", "h", "h_kv", "d_h", "L", "f", "c", "V")
+_MODEL_SIZES = ("n", "m", "b", "d", "h", "h_kv", "d_h", "L", "f", "c", "V")
 _SCOPES = ("core", "layer", "block", "part", "stack")
 _SHOWN_TOGETHER = ("core", "layer")
 

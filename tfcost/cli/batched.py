@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from tfcost.analysis.answer import answer
-from tfcost.analysis.batches import At, Batch, Piece, Whole, decoding, sequences
+from tfcost.analysis.batches import Batch, decoding, sequences
 from tfcost.analysis.devices import DEFAULT_DEVICE, Device, load_device
 from tfcost.analysis.prefill import in_chunks
 from tfcost.analysis.query import DEFAULT_SIZES, Found, Query, fill_sizes
+from tfcost.analysis.whole import At, whole_technique
 from tfcost.book import Book, load_book
 from tfcost.cli.ask import common_scopes, queries, warn_about
 from tfcost.cli.options import BatchOptions, Destination, Question
@@ -122,11 +123,4 @@ def _decided(asked: Asked, symbols: Mapping[str, int]) -> dict[str, int]:
 
 def _at(query: Query, question: Question, book: Book) -> At:
     given, defaults = question.values(), book.record(query.technique).defaults
-
-    def at(sizes: Mapping[str, int]) -> Whole:
-        values = fill_sizes({**given, **sizes}, defaults)
-        cost = replace(query, values=values).cost(book)
-        formulas = {name: quantity.exact for name, quantity in cost.quantities.items()}
-        return Whole((Piece(cost, 1, values),), formulas, values, query.dtype)
-
-    return at
+    return lambda sizes: whole_technique(replace(query, values=fill_sizes({**given, **sizes}, defaults)), book)

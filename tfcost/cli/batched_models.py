@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfcost.analysis.batches import At, Piece, Whole
 from tfcost.analysis.breakdown import predict_model
 from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
 from tfcost.analysis.model import ModelCost, compose
+from tfcost.analysis.whole import At, Whole, whole_model
 from tfcost.book import Book, load_book
 from tfcost.cli.ask import config_overrides, warn_inexact
 from tfcost.cli.batched import batch_of, longest
@@ -83,15 +83,3 @@ def _at(path: Path, question: Question, book: Book) -> At:
         return whole_model(cost)
 
     return at
-
-
-def whole_model(cost: ModelCost) -> Whole:
-    """Every cost of every part of a model, as often as it is done."""
-    values = {**cost.values, "N": int(cost.parameters.evaluate(cost.values))}
-    pieces = [
-        Piece(one, part.count.evaluate(values), values)
-        for part in cost.parts
-        for one in (part.forward, part.backward)
-        if one is not None
-    ]
-    return Whole(tuple(pieces), {name: one.exact for name, one in cost.quantities.items()}, values, cost.dtype)
