@@ -41,7 +41,9 @@ class Counted:
 
 
 def build(path: Path) -> nn.Module:
-    """The module of the config.json at `path` on the meta device, with eager attention; encoders without a pooler."""
+    """The module of the config.json at `path` on the meta device, with eager attention; encoders without a pooler, and
+    a decoder whose file names a class without a head, such as GPT2Model, without one.
+    """
     logging.getLogger("transformers").setLevel(logging.ERROR)
     fields = json.loads(path.read_text())
     kind = fields.pop("model_type")
@@ -53,6 +55,8 @@ def build(path: Path) -> nn.Module:
         if kind in ENCODERS:
             config._attn_implementation = "eager"
             return MODEL_MAPPING[type(config)](config, add_pooling_layer=False).eval()
+        if (fields.get("architectures") or [""])[0] == MODEL_MAPPING[type(config)].__name__:
+            return MODEL_MAPPING[type(config)]._from_config(config, attn_implementation="eager").eval()
         family = AutoModelForSeq2SeqLM if kind == "t5" else AutoModelForCausalLM
         return family.from_config(config, attn_implementation="eager").eval()
 

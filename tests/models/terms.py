@@ -10,13 +10,6 @@ from typing import Any
 from tfcost.config.model import ModelConfig
 
 
-def global_projections(config: ModelConfig) -> int:
-    """Longformer has queries, keys and values of their own for global tokens; tfcost's has one set of projections
-    (Beltagy et al. 2020, section 3.1: "two sets of projections").
-    """
-    return config.L * 3 * (config.d * config.d + config.d)
-
-
 def tied_in_spite_of_the_file(config: ModelConfig) -> int:
     """transformers 5 ties T5's head until it sees weights, though T5 1.1 says `tie_word_embeddings: false`."""
     assert config.V is not None
@@ -24,25 +17,28 @@ def tied_in_spite_of_the_file(config: ModelConfig) -> int:
 
 
 PARAMETERS: Mapping[str, Callable[[ModelConfig], int]] = {
-    "longformer-base": global_projections,
     "t5-v1.1-base": tied_in_spite_of_the_file,
 }
 """By file; parameters of transformers less those of tfcost. The others have none."""
 
 
-def without_windows(config: ModelConfig) -> ModelConfig:
+def with_windows_as_masks(config: ModelConfig) -> ModelConfig:
     """The model as eager attention computes it: a window is a mask on all n*n scores, which are all computed."""
     fields: dict[str, Any] = config.model_dump(exclude_unset=True)
-    _drop_window(fields)
+    _use_a_mask(fields)
     for run in fields.get("layers") or ():
         for layer in run["pattern"]:
-            _drop_window(layer)
+            _use_a_mask(layer)
     return ModelConfig.model_validate(fields)
 
 
-def _drop_window(layer: dict[str, Any]) -> None:
+def _use_a_mask(layer: dict[str, Any]) -> None:
     if layer.get("attention") == "sliding-window":
-        del layer["attention"], layer["w"]
+        layer["attention"] = "standard"
+
+
+WITHOUT_CHUNKS = ("projections", "output projection", "first layer", "second layer")
+"""The steps of a Longformer layer that do not depend on how its window is computed."""
 
 
 def longformer_core(config: ModelConfig) -> int:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tfcost.analysis.answer import Evaluated, evaluate
-from tfcost.analysis.breakdown import predict_model
 from tfcost.analysis.meetings import TIME, Contender, Meeting, followers, meetings
 from tfcost.analysis.model import ModelCost
 from tfcost.analysis.portions import seconds
 from tfcost.analysis.predict import Machine, Prediction
+from tfcost.analysis.roofline import predicted
 from tfcost.analysis.side_by_side import least
 from tfcost.analysis.whole import whole_model
 
@@ -37,7 +37,7 @@ class Models:
 def compare_models(costs: Mapping[str, ModelCost], most: Mapping[str, int | None], device: Machine) -> Models:
     """Compares the models `costs`, by name, times predicted on `device`; `most`: the longest sequence of each."""
     contenders = [model_contender(name, cost, most.get(name), device) for name, cost in costs.items()]
-    times = {name: predict_model(cost, device) for name, cost in costs.items()}
+    times = {name: predicted(cost, device) for name, cost in costs.items()}
     along = [quantity for quantity in MODEL_QUANTITIES if quantity not in WITHOUT_LENGTH]
     return Models(costs, times, meetings(contenders, along))
 
@@ -50,7 +50,7 @@ def model_contender(name: str, cost: ModelCost, most: int | None, device: Machin
     """What the model `cost` is compared by; its learned positions end at `most`."""
     formulas = {one: cost.quantities[one].exact for one in MODEL_QUANTITIES if one in cost.quantities}
     limit = [] if most is None else [f"n <= {most}"]
-    time = _seconds(cost, device) if predict_model(cost, device) else None
+    time = _seconds(cost, device) if predicted(cost, device) else None
     return Contender(name, formulas, cost.values, (*cost.assumptions, *limit), time)
 
 

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tfcost.analysis.answer import Answer, answer
-from tfcost.analysis.devices import Device
 from tfcost.analysis.meetings import TIME, Contender, Meeting, followers, meetings
-from tfcost.analysis.predict import Prediction, predict
+from tfcost.analysis.predict import Machine, Prediction, predict
 from tfcost.analysis.query import Query
 from tfcost.book import Book
 from tfcost.cost import Cost
@@ -35,7 +34,7 @@ class SideBySide:
         return least({one.query.technique: one.quantities[quantity].value for one in having})
 
 
-def side_by_side(queries: Sequence[Query], book: Book, device: Device) -> SideBySide:
+def side_by_side(queries: Sequence[Query], book: Book, device: Machine) -> SideBySide:
     """Evaluates and compares the queries, which are at one scope. UserError if the book has no cost for one."""
     answers = tuple(answer(query, book) for query in queries)
     contenders = [contender(one.query, one.cost, device) for one in answers]
@@ -43,7 +42,7 @@ def side_by_side(queries: Sequence[Query], book: Book, device: Device) -> SideBy
     return SideBySide(queries[0].scope, answers, meetings(contenders, COMPARED), times)
 
 
-def contender(query: Query, cost: Cost, device: Device) -> Contender:
+def contender(query: Query, cost: Cost, device: Machine) -> Contender:
     """What the `cost` that answers `query` is compared by, times predicted on `device`."""
     formulas = {name: cost.quantities[name].exact for name in COMPARED if name in cost.quantities}
     seconds = _seconds(query, cost, device) if _time(query, cost, device) else None
@@ -58,14 +57,14 @@ def least(values: Mapping[str, object]) -> frozenset[str]:
     return frozenset(name for name, value in values.items() if value == smallest)
 
 
-def _time(query: Query, cost: Cost, device: Device) -> Prediction | None:
+def _time(query: Query, cost: Cost, device: Machine) -> Prediction | None:
     try:
         return predict(cost, query.values, device, query.dtype)
     except UserError:
         return None
 
 
-def _seconds(query: Query, cost: Cost, device: Device) -> Callable[[int], float]:
+def _seconds(query: Query, cost: Cost, device: Machine) -> Callable[[int], float]:
     """The predicted time as a function of n."""
     values = dict(query.values)
     growing = followers(values)

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from tfcost.analysis.answer import answer
 from tfcost.analysis.batches import Batch, decoding, sequences
-from tfcost.analysis.devices import DEFAULT_DEVICE, Device, load_device
+from tfcost.analysis.devices import DEFAULT_DEVICE
+from tfcost.analysis.machines import load_machine
+from tfcost.analysis.predict import Machine
 from tfcost.analysis.prefill import in_chunks
 from tfcost.analysis.query import DEFAULT_SIZES, Found, Query, fill_sizes
 from tfcost.analysis.whole import At, whole_technique
@@ -70,7 +72,7 @@ def longest(asked: Asked, question: Question) -> Question:
             return question
 
 
-def batch_of(asked: Asked, at: At, n: int, book: Book, device: Device) -> Batch:
+def batch_of(asked: Asked, at: At, n: int, book: Book, device: Machine) -> Batch:
     """What the batch costs that is asked about; `n`: the tokens of a prompt. UserError where it has no formulas."""
     match asked.kind:
         case "lengths":
@@ -83,7 +85,7 @@ def batch_of(asked: Asked, at: At, n: int, book: Book, device: Device) -> Batch:
 
 def batch_of_techniques(techniques: list[str], asked: Asked, question: Question, destination: Destination) -> Report:
     """What the batch costs with each of `techniques`, at every scope that has formulas for it."""
-    book, device = load_book(), load_device(question.device or DEFAULT_DEVICE)
+    book, device = load_book(), load_machine(question.device or DEFAULT_DEVICE)
     whole = longest(asked, question)
     n = question.values().get("n", DEFAULT_SIZES["n"])
 

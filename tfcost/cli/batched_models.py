@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfcost.analysis.breakdown import predict_model
-from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
+from tfcost.analysis.devices import DEFAULT_DEVICE
+from tfcost.analysis.machines import load_machine
 from tfcost.analysis.model import ModelCost, compose
+from tfcost.analysis.roofline import predicted
 from tfcost.analysis.whole import At, Whole, whole_model
 from tfcost.book import Book, load_book
 from tfcost.cli.ask import config_overrides, warn_inexact
@@ -29,7 +30,7 @@ def batch_of_models(
     paths: Sequence[Path], asked: Asked, question: Question, destination: Destination, command: str = "compare"
 ) -> Report:
     """What the batch costs with each of the models in `paths`. UserError where one has no formulas for it."""
-    book, device = load_book(), load_device(question.device or DEFAULT_DEVICE)
+    book, device = load_book(), load_machine(question.device or DEFAULT_DEVICE)
     whole = longest(asked, question)
     named = named_models(paths, question, book)
     costs = {name: _first(asked, path, whole, book) for name, path in named.items()}
@@ -44,7 +45,7 @@ def batch_of_models(
     configs = {name: config for name, (config, _) in costs.items()}
 
     def document() -> dict[str, Any]:
-        times = {name: predict_model(cost, device) for name, cost in models.items()}
+        times = {name: predicted(cost, device) for name, cost in models.items()}
         return model_document(models, times, configs) | {"command": command}
 
     lines = model_lines(models, configs, but=_DECIDED[asked.kind])

@@ -86,14 +86,15 @@ def is_model_file(name: str) -> bool:
 
 
 def _at_one_length(techniques: list[str], question: Question, destination: Destination) -> "Report":
-    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE
+    from tfcost.analysis.machines import load_machine
     from tfcost.analysis.side_by_side import side_by_side
     from tfcost.book import load_book
     from tfcost.cli.ask import queries_by_scope, warn_about
     from tfcost.report.compare import compare_report
 
     book = load_book()
-    device = load_device(question.device or DEFAULT_DEVICE)
+    device = load_machine(question.device or DEFAULT_DEVICE)
     asked = queries_by_scope(techniques, question, book)
     everything = [query for same_scope in asked for query in same_scope]
     warn_about(everything, book, list(question.options()), destination.quiet)

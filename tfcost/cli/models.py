@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tfcost.analysis.breakdown import predict_model
-from tfcost.analysis.devices import DEFAULT_DEVICE, Device, load_device
+from tfcost.analysis.devices import DEFAULT_DEVICE
+from tfcost.analysis.machines import load_machine
 from tfcost.analysis.meetings import Contender
 from tfcost.analysis.model import ModelCost, compose
 from tfcost.analysis.models import MODEL_QUANTITIES, WITHOUT_LENGTH, compare_models, model_contender
+from tfcost.analysis.predict import Machine
+from tfcost.analysis.roofline import predicted
 from tfcost.analysis.sweep import sweep
 from tfcost.book import Book, load_book
 from tfcost.cli.ask import config_overrides, warn_inexact
@@ -29,7 +31,7 @@ def compare_model_files(
     """The comparison of the models in `paths`, at the lengths of their files, at --n, or along several of those; with
     `plot`, also drawn into that file. UserError for a wrong file, question or plot.
     """
-    book, device = load_book(), load_device(question.device or DEFAULT_DEVICE)
+    book, device = load_book(), load_machine(question.device or DEFAULT_DEVICE)
     lengths = question.lengths()
     if plot is not None:
         check_plot_path(plot)
@@ -50,7 +52,7 @@ class _Asked(NamedTuple):
     paths: Mapping[str, Path]
     question: Question
     book: Book
-    device: Device
+    device: Machine
 
     def config(self, name: str, n: int) -> ModelConfig:
         return _load(self.paths[name], self.question.at(n), self.book)
@@ -84,7 +86,7 @@ def _swept(asked: _Asked, destination: Destination, plot: Path | None) -> Report
         draw(found, asked.device, plot, title)
 
     def document() -> dict[str, Any]:
-        times = {name: predict_model(cost, asked.device) for name, cost in costs.items()}
+        times = {name: predicted(cost, asked.device) for name, cost in costs.items()}
         return model_document(costs, times, configs)
 
     lines = (f"n from {lengths[0]} to {lengths[-1]}", *model_lines(costs, configs, but=("n", "m")))

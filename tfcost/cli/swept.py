@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tfcost.analysis.answer import answer
-from tfcost.analysis.devices import DEFAULT_DEVICE, Device, load_device
+from tfcost.analysis.devices import DEFAULT_DEVICE
+from tfcost.analysis.machines import load_machine
 from tfcost.analysis.meetings import Contender
+from tfcost.analysis.predict import Machine
 from tfcost.analysis.query import Found, Query, fill_sizes
 from tfcost.analysis.side_by_side import COMPARED, contender
 from tfcost.analysis.sweep import Sweep, sweep
@@ -28,7 +30,7 @@ def technique_sweep(techniques: list[str], question: Question, destination: Dest
     UserError for a wrong question, for lengths none of which a technique's formulas apply to, and for a file that
     cannot be drawn into.
     """
-    book, device = load_book(), load_device(question.device or DEFAULT_DEVICE)
+    book, device = load_book(), load_machine(question.device or DEFAULT_DEVICE)
     places = question.lengths()
     if plot is not None:
         check_plot_path(plot)
@@ -54,7 +56,7 @@ def technique_sweep(techniques: list[str], question: Question, destination: Dest
     return sweep_report(sweeps, Told(" vs ".join(techniques), lines, document), device)
 
 
-def draw(one: Sweep, device: Device, path: Path, title: str) -> None:
+def draw(one: Sweep, device: Machine, path: Path, title: str) -> None:
     """The plots of a sweep into the file `path`."""
     write_plot(plots(one, device), path, title)
 
@@ -69,12 +71,12 @@ def _asked(techniques: list[str], question: Question, book: Book) -> list[list[Q
     raise problem
 
 
-def _sweep(queries: Sequence[Query], question: Question, book: Book, device: Device) -> Sweep:
+def _sweep(queries: Sequence[Query], question: Question, book: Book, device: Machine) -> Sweep:
     makers = {query.technique: _maker(query, question, book, device) for query in queries}
     return sweep(queries[0].scope, makers, question.lengths(), COMPARED)
 
 
-def _maker(query: Query, question: Question, book: Book, device: Device) -> Callable[[int], Contender]:
+def _maker(query: Query, question: Question, book: Book, device: Machine) -> Callable[[int], Contender]:
     def make(n: int) -> Contender:
         values = fill_sizes(question.at(n).values(), book.record(query.technique).defaults)
         there = replace(query, values=values)

@@ -5,7 +5,7 @@ step, which keeps what its recomputation policy says and ends with the optimizer
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from tfcost.analysis.model import ModelCost, Part, Run, compose
+from tfcost.analysis.model.optimizer import OPTIMIZER
 from tfcost.analysis.model.training import divided
 from tfcost.book import Book
 from tfcost.config.load import make_config
@@ -27,7 +28,7 @@ from tfcost.measure.variants import variant_of
 
 _INDICES = ("tokens", "targets")
 _GIVEN = ("x", *_INDICES)
-_STATE = ("first", "second")
+_UPDATED = ("weight", "gradient")
 Weights = dict[str, Any]
 
 
@@ -47,7 +48,8 @@ class Link:
 @dataclass(frozen=True, slots=True)
 class Model:
     """The links in order, in pieces that are recomputed as a whole or not; tokens, targets; for a model without a
-    vocabulary, how its input is made; and the optimizer's function with what it keeps for each weight.
+    vocabulary, how its input is made; the optimizer's function with what it keeps for each weight; and how many batches
+    a step adds the gradients of.
     """
 
     pieces: tuple[tuple[tuple[Link, ...], bool], ...]
@@ -55,6 +57,7 @@ class Model:
     make_x: Callable[[], torch.Tensor] | None
     update: Callable[..., object] | None = None
     state: list[Weights] = field(default_factory=list)
+    batches: int = 1
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -102,7 +105,8 @@ class Model:
         if self.update is not None:
             with torch.no_grad():
                 for weight, state in zip(self.parameters, self.state, strict=True):
-                    self.update(weight=weight, gradient=weight.grad, **state)
+                    assert weight.grad is not None
+                    self.update(weight=weight.view(-1), gradient=weight.grad.view(-1), **state)
 
 
 def model_program(case: Case, book: Book, device: str) -> Program:
@@ -131,8 +135,9 @@ def build_model(config: ModelConfig, cost: ModelCost, dtype: torch.dtype, device
             pieces.append((tuple(maker.link(part) for part in parts), recomputed))
     if config.head == "tied":
         pieces[-1][0][-1].weights["table"] = pieces[0][0][0].weights["table"]
-    model = Model(tuple(pieces), maker.data, maker.input_of(cost.runs[0].parts[0]))
-    optimizer = next((part for part in cost.parts if part.name == "optimizer"), None)
+    batches = config.training.accumulate if training else 1
+    model = Model(tuple(pieces), maker.data, maker.input_of(cost.runs[0].parts[0]), batches=batches)
+    optimizer = next((part for part in cost.parts if part.name == OPTIMIZER), None)
     return model if optimizer is None else _with_optimizer(model, optimizer)
 
 
@@ -194,11 +199,23 @@ def _is_constant(argument: object) -> bool:
 
 
 def _with_optimizer(model: Model, part: Part) -> Model:
-    """The model with the optimizer's state, as large as its weights."""
-    subject = variant_of(part.forward).subject
-    kept = [name for name in _STATE if isinstance(subject.arguments.get(name), Tensor)]
-    state = [{name: torch.zeros_like(weight) for name in kept} for weight in model.parameters]
-    return Model(model.pieces, model.data, model.make_x, subject.function, state)
+    """The model with the optimizer's state for each weight: zeros, and a copy of the weight in full."""
+    variant = variant_of(part.forward)
+    kept = {name: argument for name, argument in variant.subject.arguments.items() if name not in _UPDATED}
+
+    def state_of(weight: torch.Tensor) -> Weights:
+        sizes = concrete_sizes(variant, {"N": weight.numel()})
+        return {name: _state(name, argument, sizes, weight) for name, argument in kept.items()}
+
+    state = [state_of(weight) for weight in model.parameters]
+    return replace(model, update=variant.subject.function, state=state)
+
+
+def _state(name: str, argument: Tensor, sizes: Mapping[str, int], weight: torch.Tensor) -> torch.Tensor:
+    if name == "master":
+        return weight.detach().view(-1).to(argument.dtype or weight.dtype)
+    shape = [int(dimension.evaluate(sizes)) for dimension in parse_shape(argument.shape)]
+    return torch.zeros(shape, dtype=argument.dtype or weight.dtype, device=weight.device)
 
 
 def _forward(model: Model, hooks: Hooks) -> None:
@@ -212,9 +229,13 @@ def _forward(model: Model, hooks: Hooks) -> None:
 def _train(model: Model, hooks: Hooks) -> None:
     forget_gradients(model.parameters)
     hooks.begin()
-    loss = model()
-    held = [*model.parameters, *model.constants, *model.data.values(), *tensors_in(model.state)]
-    hooks.left(blocks(held))
-    loss.backward()  # type: ignore[no-untyped-call]
+    for _ in range(model.batches):
+        loss = model()
+        gradients = tensors_in([weight.grad for weight in model.parameters])
+        held = [*model.parameters, *gradients, *model.constants, *model.data.values(), *tensors_in(model.state)]
+        hooks.left(blocks(held))
+        del gradients, held
+        loss.backward()  # type: ignore[no-untyped-call]
+        del loss
     model.step()
     hooks.end()

@@ -7,8 +7,8 @@ from typing import Any
 
 from tfcost.analysis.batches import Amount as BatchAmount
 from tfcost.analysis.batches import Batch
-from tfcost.analysis.devices import Device
 from tfcost.analysis.meetings import TIME
+from tfcost.analysis.predict import Machine
 from tfcost.analysis.side_by_side import least
 from tfcost.quantities import QUANTITIES
 from tfcost.report.page import Amount, Cell, Page, Report, Table
@@ -53,7 +53,7 @@ class BatchTold:
     document: Callable[[], Mapping[str, Any]]
 
 
-def batch_report(asked: Asked, n: int, scopes: Sequence[Batched], told: BatchTold, device: Device) -> Report:
+def batch_report(asked: Asked, n: int, scopes: Sequence[Batched], told: BatchTold, device: Machine) -> Report:
     """The report of a batch at every scope; `n`: the tokens of a prompt; times are predicted on `device`."""
     return Report(
         page=lambda: Page(
@@ -86,7 +86,7 @@ def _columns(asked: Asked) -> tuple[str, ...]:
     return "exact", "padded", "waste", "of padded"
 
 
-def _tables(asked: Asked, one: Batched, device: Device) -> list[Table]:
+def _tables(asked: Asked, one: Batched, device: Machine) -> list[Table]:
     """One table per quantity; of a single technique or model, one table of all quantities."""
     present = [name for name in _SHOWN if any(name in batch.amounts for batch in one.batches.values())]
     if len(one.batches) == 1:
@@ -97,7 +97,7 @@ def _tables(asked: Asked, one: Batched, device: Device) -> list[Table]:
     return [_quantity_table(asked, one, name, device) for name in present]
 
 
-def _quantity_table(asked: Asked, one: Batched, quantity: str, device: Device) -> Table:
+def _quantity_table(asked: Asked, one: Batched, quantity: str, device: Machine) -> Table:
     amounts = {name: batch.amounts[quantity] for name, batch in one.batches.items() if quantity in batch.amounts}
     smallest = least({name: found.exact for name, found in amounts.items() if found.exact is not None})
     rows = [_row(asked, name, quantity, found, name in smallest) for name, found in amounts.items()]

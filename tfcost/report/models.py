@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tfcost.analysis.devices import Device
 from tfcost.analysis.meetings import TIME
 from tfcost.analysis.model import ModelCost
 from tfcost.analysis.models import MODEL_QUANTITIES, Models, evaluated, shared_sizes
-from tfcost.analysis.predict import Prediction
+from tfcost.analysis.predict import Machine, Prediction
 from tfcost.config.model import ModelConfig
 from tfcost.quantities import QUANTITIES
 from tfcost.report.crossovers import crossover_documents, sentences
@@ -23,7 +22,7 @@ SCOPE = "model"
 Configs = Mapping[str, ModelConfig]
 
 
-def models_report(models: Models, configs: Configs, device: Device) -> Report:
+def models_report(models: Models, configs: Configs, device: Machine) -> Report:
     """The comparison of `models`, described by `configs`; times are predicted on `device`."""
     return Report(
         page=lambda: Page(" vs ".join(configs), model_lines(models.costs, configs), (_table(models),),

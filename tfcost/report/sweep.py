@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tfcost.analysis.devices import Device
 from tfcost.analysis.meetings import TIME
+from tfcost.analysis.predict import Machine
 from tfcost.analysis.side_by_side import least
 from tfcost.analysis.sweep import Sweep
 from tfcost.quantities import QUANTITIES
@@ -30,7 +30,7 @@ class Told:
     ratios: bool = False
 
 
-def sweep_report(sweeps: Sequence[Sweep], told: Told, device: Device) -> Report:
+def sweep_report(sweeps: Sequence[Sweep], told: Told, device: Machine) -> Report:
     """The report of the same sweep at every scope; times are predicted on `device`."""
     return Report(
         page=lambda: Page(told.title, told.lines, tuple(t for one in sweeps for t in _tables(one, told, device))),
@@ -50,7 +50,7 @@ def _document(sweeps: Sequence[Sweep], told: Told) -> dict[str, Any]:
     return {**told.document(), "crossovers": crossovers, "sweep": along}
 
 
-def plots(one: Sweep, device: Device) -> list[Plot]:
+def plots(one: Sweep, device: Machine) -> list[Plot]:
     """One plot per quantity that is shown and that some contender has."""
     return [_plot(one, quantity, device) for quantity in SHOWN if any(one.amounts.get(quantity, {}).values())]
 
@@ -60,17 +60,17 @@ def unit_of(quantity: str) -> str:
     return "s" if quantity == TIME else QUANTITIES[quantity].unit
 
 
-def title_of(quantity: str, scope: str, device: Device) -> str:
+def title_of(quantity: str, scope: str, device: Machine) -> str:
     """What stands over a table or plot."""
     name = f"time on {device.label}, a prediction" if quantity == TIME else QUANTITIES[quantity].label
     return f"{scope}: {name}"
 
 
-def _tables(one: Sweep, told: Told, device: Device) -> list[Table]:
+def _tables(one: Sweep, told: Told, device: Machine) -> list[Table]:
     return [_table(one, quantity, told, device) for quantity in SHOWN if one.amounts.get(quantity)]
 
 
-def _table(one: Sweep, quantity: str, told: Told, device: Device) -> Table:
+def _table(one: Sweep, quantity: str, told: Told, device: Machine) -> Table:
     names = [contender.name for contender in one.contenders]
     columns = ["n", *names, *(f"{name} / {names[0]}" for name in names[1:] if told.ratios)]
     rows = [_row(one, quantity, place, index, told.ratios) for index, place in enumerate(one.places)]
@@ -105,7 +105,7 @@ def _notes(one: Sweep) -> list[str]:
     return [*(f"–: {reason}" for reason in one.gaps.values()), *varied]
 
 
-def _plot(one: Sweep, quantity: str, device: Device) -> Plot:
+def _plot(one: Sweep, quantity: str, device: Machine) -> Plot:
     curves = [Curve(name, _points(one.places, values)) for name, values in one.amounts[quantity].items()]
     return Plot(title_of(quantity, one.scope, device), "n", unit_of(quantity),
                 tuple(curve for curve in curves if curve.points), _marks(one, quantity))  # fmt: skip

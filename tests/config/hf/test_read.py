@@ -160,7 +160,7 @@ def test_windows_that_are_null_or_switched_off_are_none(path: Path) -> None:
 
 def test_windows_count_the_query_itself_and_start_at_max_window_layers(path: Path) -> None:
     config = load(path, "qwen2-7b", sliding_window=4096, use_sliding_window=True, max_window_layers=20)
-    assert attentions(config) == [(20, [FULL]), (8, [("sliding-window", 4095)])]
+    assert attentions(config) == [(20, [FULL]), (8, [("standard", 4095)])]
     assert attentions(load(path, "mistral-7b")) == [(32, [("sliding-window", 4095)])]
 
 

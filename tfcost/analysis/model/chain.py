@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tfcost.analysis.conditions import require
 from tfcost.analysis.model.algebra import LAYERS, ONE, ZERO, added, collected, minus, over
+from tfcost.analysis.model.cache import in_pages, kept_of
 from tfcost.analysis.model.names import Names
 from tfcost.analysis.model.part import Part, cache_bytes
 from tfcost.analysis.model.select import Choice, attention_of, network_of, parallel_of
@@ -103,7 +105,7 @@ class Builder:
     def _looked_up(self, choice: Choice) -> Part:
         values = {**self.base, **choice.values}
         forward = self._cost(choice.technique, choice.scope, "forward", choice.variant, values)
-        run, formulas, cached = forward, choice.formulas, ZERO
+        run, formulas, cached = forward, choice.formulas, (ZERO, ZERO)
         step = self._decode_cost(choice, values) if self.pass_ in ("decode", "prefill") else None
         if self.pass_ == "decode":
             run = step or forward
@@ -115,13 +117,19 @@ class Builder:
         local = {**values, **self.names.evaluated(meanings)}
         require(run.assumptions, local, choice.technique)
         if step:
-            kept = meanings if self.pass_ == "decode" else self._kept_of_prompt(choice, values)
-            cached = cache_bytes(step).substitute({**meanings, **kept})
-        return Part(choice.name, ONE, run, *training, forward, cached, meanings, weights, local)
+            cached = self._cached(step, choice, values, meanings)
+        return Part(choice.name, ONE, run, *training, forward, *cached, meanings, weights, local)
 
-    def _kept_of_prompt(self, choice: Choice, values: Mapping[str, int]) -> Mapping[str, Formula]:
-        kept = Formula(choice.decode_formulas.get("m", "m")).substitute({"m": "n"})
-        return self.names.meanings(["m"], values, {"m": kept.text}, {})
+    def _cached(
+        self, step: Cost, choice: Choice, values: Mapping[str, int], meanings: Mapping[str, Formula]
+    ) -> tuple[Formula, Formula]:
+        """Bytes of the part's cache, of the tokens alone and in pages; after a prompt its tokens are there."""
+        tokens, kept = "m" if self.pass_ == "decode" else "n", choice.decode_formulas.get("m", "m")
+        exact, paged = (
+            cache_bytes(step).substitute({**meanings, **self.names.meanings(["m"], values, {"m": text}, {})})
+            for text in (kept_of(kept, tokens), in_pages(kept, tokens))
+        )
+        return exact, paged
 
     def _decode_cost(self, choice: Choice, values: Mapping[str, int]) -> Cost | None:
         if choice.decode is None:
@@ -138,7 +146,7 @@ class Builder:
         backward = self._cost(choice.technique, choice.scope, "backward", choice.variant, values)
         if choice.scope != "block" or self.config.training.recompute == "none":
             return backward, None
-        variant = {**choice.variant, "of": choice.technique}
+        variant: dict[str, Any] = {**backward.variant, "of": choice.technique}
         return backward, self._cost("recomputed-block", "block", "backward", variant, values)
 
     def _cost(

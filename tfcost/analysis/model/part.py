@@ -34,6 +34,7 @@ class Part:
     recomputed: Cost | None = None
     weights: Cost | None = None
     cached: Formula = ZERO
+    paged: Formula = ZERO
     meanings: Mapping[str, Formula] = field(default_factory=dict)
     weight_meanings: Mapping[str, Formula] = field(default_factory=dict)
     values: Values = field(default_factory=dict)

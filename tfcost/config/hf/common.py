@@ -1,10 +1,13 @@
 """What families have in common: heads, windows, rotary width, the head on top, layers of several kinds in runs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tfcost.config.hf.family import Values
 from tfcost.config.hf.kinds import GATED_ACTIVATIONS
+
+WINDOW_KERNEL_WIDTHS = (64, 128)
+"""Head widths of the window kernels behind LLaMA's norms and positions."""
 
 Fields = dict[str, Any]
 Layer = dict[str, Any]
@@ -48,9 +51,20 @@ def head(values: Values) -> str:
     return "tied" if values["tie_word_embeddings"] else "untied"
 
 
-def window(size: int | None) -> Layer:
-    """The layer that sees `size` keys, the query's own among them: a window of one less; all of them for None."""
-    return {} if size is None else {"attention": "sliding-window", "w": size - 1}
+def window(values: Values, size: int | None, kernel_widths: Collection[int] = ()) -> Layer:
+    """The layer that sees `size` keys, the query's own among them: a window of one less; all of them for None.
+
+    With a window kernel for heads of `kernel_widths`; for others a mask on all scores, which is told.
+    """
+    if size is None:
+        return {}
+    width = values.get("head_dim") or values["hidden_size"] // values["num_attention_heads"]
+    if width in kernel_widths:
+        return {"attention": "sliding-window", "w": size - 1}
+    told = "the window is a mask on all scores: no window kernel is made for such heads"
+    if told not in values.notes:
+        values.notes.append(told)
+    return {"w": size - 1}
 
 
 def rope_share(values: Values, default: float = 1.0) -> float:
@@ -85,12 +99,12 @@ def layer_types(values: Values, default: Sequence[str]) -> list[str]:
     return list(types)
 
 
-def windowed(values: Values, default: Sequence[str]) -> Fields:
+def windowed(values: Values, default: Sequence[str], kernel_widths: Collection[int] = ()) -> Fields:
     """Runs of layers with the window `sliding_window` or without. UserError if a layer slides and there is none."""
     types, size = layer_types(values, default), values["sliding_window"]
     if size is None and "sliding_attention" in types:
         raise values.wrong("layer_types", "layer_types has sliding_attention, but sliding_window is null")
-    return in_runs([window(size if one == "sliding_attention" else None) for one in types])
+    return in_runs([window(values, size if one == "sliding_attention" else None, kernel_widths) for one in types])
 
 
 def in_runs(layers: Sequence[Layer]) -> Fields:

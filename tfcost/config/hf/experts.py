@@ -1,6 +1,6 @@
 """Decoders with experts in place of the feed-forward network: Mixtral, Qwen 3's, gpt-oss."""
 
-from tfcost.config.hf.common import Fields, decoder, in_runs, whole_rope, window, windowed
+from tfcost.config.hf.common import WINDOW_KERNEL_WIDTHS, Fields, decoder, in_runs, whole_rope, window, windowed
 from tfcost.config.hf.family import Family, Values
 from tfcost.config.hf.kinds import only
 from tfcost.config.hf.llama import GATED, ROPE
@@ -20,7 +20,7 @@ def experts(values: Values, number: str, width: str) -> Fields:
 def _mixtral(values: Values) -> Fields:
     whole_rope(values)
     moe = experts(values, "num_local_experts", "intermediate_size")
-    return {**decoder(values), "moe": moe, **window(values["sliding_window"])}
+    return {**decoder(values), "moe": moe, **window(values, values["sliding_window"], WINDOW_KERNEL_WIDTHS)}
 
 
 def _qwen3(values: Values) -> Fields:
@@ -29,7 +29,7 @@ def _qwen3(values: Values) -> Fields:
     moe = experts(values, "num_experts", "moe_intermediate_size")
     dense, step = set(values["mlp_only_layers"] or ()), values["decoder_sparse_step"]
     sparse = [i not in dense and (i + 1) % step == 0 for i in range(values["num_hidden_layers"])]
-    found = {**decoder(values), "bias": values["attention_bias"], "qk_norm": "head", **window(size)}
+    found = {**decoder(values), "bias": values["attention_bias"], "qk_norm": "head", **window(values, size)}
     if not any(sparse):
         return found
     return {**found, "moe": moe, **in_runs([{} if one else {"moe": None} for one in sparse])}

@@ -14,14 +14,15 @@ def _gemma(values: Values, period: int) -> Fields:
     depth = values["num_hidden_layers"]
     types = ["full_attention" if i % period == 0 else "sliding_attention" for i in range(1, depth + 1)]
     capped = values["final_logit_softcapping"] is not None
+    softcap = values["attn_logit_softcapping"] is not None
     found = decoder(values)
     return {
         **found,
         "norm": "sandwich",
         "bias": values["attention_bias"],
-        "softcap": values["attn_logit_softcapping"] is not None,
+        "softcap": softcap,
         "head_softcap": capped and found["head"] != "none",
-        **windowed(values, types),
+        **windowed(values, types, () if softcap else _KERNEL_WIDTHS),
     }
 
 
@@ -33,6 +34,7 @@ def _gemma3(values: Values) -> Fields:
     return {**_gemma(values, values["sliding_window_pattern"]), "qk_norm": "head"}
 
 
+_KERNEL_WIDTHS = (256,)
 _DEFAULTS = {
     "vocab_size": 256000, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
     "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh",

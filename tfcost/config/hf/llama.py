@@ -1,6 +1,6 @@
 """LLaMA and the decoders shaped like it: Mistral, Qwen 2 and 3, Phi-3."""
 
-from tfcost.config.hf.common import Fields, decoder, rope_share, whole_rope, window, windowed
+from tfcost.config.hf.common import WINDOW_KERNEL_WIDTHS, Fields, decoder, rope_share, whole_rope, window, windowed
 from tfcost.config.hf.family import Family, Values
 from tfcost.config.hf.kinds import GATED_ACTIVATIONS, choice
 
@@ -16,7 +16,7 @@ def _llama(values: Values) -> Fields:
 
 def _mistral(values: Values) -> Fields:
     whole_rope(values)
-    return {**decoder(values), **window(values["sliding_window"])}
+    return {**decoder(values), **window(values, values["sliding_window"], WINDOW_KERNEL_WIDTHS)}
 
 
 def _qwen2(values: Values) -> Fields:
@@ -39,7 +39,7 @@ def _last_layers_windowed(values: Values) -> Fields:
 
 
 def _phi3(values: Values) -> Fields:
-    found = {**decoder(values), **window(values["sliding_window"])}
+    found = {**decoder(values), **window(values, values["sliding_window"], WINDOW_KERNEL_WIDTHS)}
     width = values.get("head_dim") or values["hidden_size"] // values["num_attention_heads"]
     return {**found, "rope_width": int(width * rope_share(values))}
 
