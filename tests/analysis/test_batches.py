@@ -196,3 +196,30 @@ def test_time_of_a_batch_lies_between_its_longest_sequence_and_padding() -> None
     assert found.plain is not None
     assert alone.exact is not None
     assert alone.exact < found.exact < found.plain
+
+
+LLAMA = {"name": "llama", "d": 32, "h": 4, "h_kv": 2, "L": 3, "f": 48, "V": 100, "causal": True, "rope": True,
+         "norm_kind": "rms", "norm": "pre", "ffn": "swiglu", "head": "untied"}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", [GPT, LLAMA], ids=["gpt", "llama"])
+@pytest.mark.parametrize("cached", [(3, 20, 60), (7, 7)])
+def test_models_decode_with_caches_of_their_own(fields: dict[str, Any], cached: tuple[int, ...]) -> None:
+    """The same model, built for real, decodes one token of every sequence by itself, and of the padded batch."""
+    found = decoding(model({**fields, "n": 64}, "decode"), cached, DEVICE).amounts["matmul_flops"]
+    assert found.exact == sum(_decoded(fields, m=m, b=1) for m in cached)
+    assert found.plain == _decoded(fields, m=max(cached), b=len(cached))
+
+
+def _decoded(fields: dict[str, Any], **sizes: int) -> int:
+    config = make_config({**fields, "n": 64, **sizes})
+    return counted(build_model(config, compose(config, BOOK, pass_="decode"), torch.float32, "cpu"))
+
+
+def test_caches_of_a_model_are_as_long_as_their_sequences() -> None:
+    """What padding wastes is keys and values: 2 * h_kv * d_h numbers of 2 bytes a token and layer; a kernel keeps no
+    scores.
+    """
+    kernel = {**LLAMA, "d": 256, "attention": "flash", "n": 64}
+    found = decoding(model(kernel, "decode"), (10, 64, 30), DEVICE).amounts["peak_bytes"]
+    assert found.plain - found.exact == (3 * 64 - 10 - 64 - 30) * 2 * 2 * 64 * 3 * 2  # type: ignore[operator]

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
+from tfcost.analysis import polynomial as poly
 from tfcost.analysis.conditions import require
 from tfcost.analysis.portions import Sizes, is_token_wise, steps_where
 from tfcost.book import SITUATIONS, Book
 from tfcost.book.record import OptionValue
 from tfcost.cost import Cost, Step
 from tfcost.errors import UserError
+from tfcost.formula import Formula
 
 _DECODING, _CACHE_STEP = "decoder-attention", "cache"
 _LOOKED_AT = (1, 2, 63, 64, 65, 127, 128, 129, 255, 513, 1000, 4096, 16385)
@@ -68,8 +70,20 @@ def attention_of(cost: Cost, values: Mapping[str, int], dtype: str, book: Book) 
     if missing:
         raise _no_formula(cost, f"no step '{min(missing)}' as in {name}")
     outside = tuple(step.name for step in cost.steps if step.name not in inside)
+    alone = steps_where(cost, _is_of_single_tokens)
+    for name_ in outside:
+        if name_ not in alone:
+            raise _no_formula(cost, f"'{name_}' is not of single tokens")
     cache, notes = _cache(values, dtype, book)
     return Attention(core, outside, cache, notes)
+
+
+def _is_of_single_tokens(formula: Formula) -> bool:
+    """Whether `formula` grows with the queries as they are counted: what looks at pairs of tokens does not."""
+    terms = poly.expand(formula.substitute({"m": "n"}).tree)
+    powers = [dict(monomial).get("n", 0) for monomial in terms]
+    rounded = any("n" in poly.names({frozenset([(atom, 1)]): 1}) for m in terms for atom, _ in m if atom != "n")
+    return not rounded and all(power in (0, 1) for power in powers)
 
 
 def _no_formula(cost: Cost, reason: str) -> UserError:

@@ -1,14 +1,16 @@
 """Memory of a ragged batch: a peak of equal sequences in; that of sequences with sizes of their own, out.
 
 A step is done for all sequences before the next one begins, as in a padded batch. At every moment that memory may be
-highest at, what belongs to the sequences is there once for each of them, at its own length, and weights are there once.
+highest at, what grows with a length is there once for each sequence, at its own length; what grows with the batch or
+the tokens alone is as large as in a batch of as many; and weights are there once.
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from tfcost.analysis import polynomial as poly
 from tfcost.analysis.polynomial import Exact, Monomial, Polynomial
-from tfcost.analysis.portions import Sizes
+from tfcost.analysis.portions import Sizes, is_token_wise
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
 
@@ -37,19 +39,24 @@ def _moments(terms: Polynomial) -> list[Polynomial]:
 
 def _moment(terms: Polynomial, each: Sequence[Sizes]) -> Exact | None:
     lengths = {name for name in each[0] if any(one[name] != each[0][name] for one in each)} | {"n", "m"}
-    own: Polynomial = {}
+    of_each: Polynomial = {}
     shared: Polynomial = {}
+    row = {**each[0], "n": Fraction(sum(one["n"] for one in each)) / len(each)} if "n" in each[0] else each[0]
     for monomial, coefficient in terms.items():
-        if not _adds_up(monomial):
+        names = poly.names({monomial: 1})
+        if not names & lengths:
+            shared[monomial] = coefficient
+        elif _adds_up(monomial):
+            of_each[monomial] = coefficient
+        elif "m" not in names and is_token_wise(poly.to_formula({monomial: 1})):
+            shared[monomial] = coefficient
+        else:
             return None
-        belongs = poly.names({monomial: 1}) & (lengths | {"b"})
-        (own if belongs else shared)[monomial] = coefficient
-    of_each = poly.to_formula(own)
-    total = sum(of_each.evaluate({**one, "b": 1}) for one in each)
-    return total + poly.to_formula(shared).evaluate(each[0])
+    own = poly.to_formula(of_each)
+    return sum(own.evaluate({**one, "b": 1}) for one in each) + poly.to_formula(shared).evaluate(row)
 
 
 def _adds_up(monomial: Monomial) -> bool:
-    """Whether the term is there once per sequence or once in all: b at most once, and not inside rounding."""
+    """Whether the term is there once per sequence: b at most once, and not inside rounding."""
     inside = any("b" in poly.names({frozenset([(atom, 1)]): 1}) for atom, _ in monomial if not isinstance(atom, str))
     return not inside and dict(monomial).get("b", 0) in (0, 1)

@@ -32,10 +32,13 @@ def batch_of_models(
     """What the batch costs with each of the models in `paths`. UserError where one has no formulas for it."""
     book, device = load_book(), load_machine(question.device or DEFAULT_DEVICE)
     whole = longest(asked, question)
-    named = named_models(paths, question, book)
+    named = named_models(paths, question, book, destination.quiet)
     costs = {name: _first(asked, path, whole, book) for name, path in named.items()}
     for _, cost in costs.values():
         warn_inexact(cost, destination.quiet)
+    for name, (config, _) in costs.items():
+        if asked.in_chunks and config.encoder is not None:
+            raise UserError(f"--prefill-chunk: {name} has an encoder, which reads everything at once")
     lengths = {name: cost.values["n"] for name, (_, cost) in costs.items()}
     batches = {
         name: batch_of(asked, _at(path, whole, book), lengths[name], book, device) for name, path in named.items()

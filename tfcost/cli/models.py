@@ -15,8 +15,9 @@ from tfcost.analysis.sweep import sweep
 from tfcost.book import Book, load_book
 from tfcost.cli.ask import config_overrides, warn_inexact
 from tfcost.cli.options import Destination, Question
+from tfcost.cli.output import note
 from tfcost.cli.swept import draw
-from tfcost.config.load import load_config
+from tfcost.config.load import load_config, load_model
 from tfcost.config.model import ModelConfig
 from tfcost.errors import UserError
 from tfcost.report.models import SCOPE, model_document, model_lines, models_report
@@ -36,9 +37,10 @@ def compare_model_files(
     if plot is not None:
         check_plot_path(plot)
     if lengths:
-        named = named_models(paths, question.without_n(), book)
+        named = named_models(paths, question.without_n(), book, destination.quiet)
         return _swept(_Asked(named, question, book, device), destination, plot)
-    configs = {name: _load(path, question, book) for name, path in named_models(paths, question, book).items()}
+    named = named_models(paths, question, book, destination.quiet)
+    configs = {name: _load(path, question, book) for name, path in named.items()}
     costs = {name: compose(config, book, pass_=question.pass_ or "forward") for name, config in configs.items()}
     for cost in costs.values():
         warn_inexact(cost, destination.quiet)
@@ -97,10 +99,15 @@ def _load(path: Path, question: Question, book: Book) -> ModelConfig:
     return load_config(path, config_overrides(question), book.names)
 
 
-def named_models(paths: Sequence[Path], question: Question, book: Book) -> dict[str, Path]:
-    """The files by the names of their models; by their own where those are not told apart."""
-    names = [_load(path, question, book).name for path in paths]
-    for shorter in (names, [path.stem for path in paths]):
+def named_models(paths: Sequence[Path], question: Question, book: Book, quiet: bool) -> dict[str, Path]:
+    """The files by the names of their models, or by their own where those are not told apart; what was taken from
+    defaults is told.
+    """
+    models = [load_model(path, config_overrides(question), book.names) for path in paths]
+    for model in models:
+        for told in model.notes:
+            note(f"{model.config.name}: {told}", quiet)
+    for shorter in ([model.config.name for model in models], [path.stem for path in paths]):
         if len(set(shorter)) == len(paths):
             return dict(zip(shorter, paths, strict=True))
     return {str(path): path for path in paths}
