@@ -28,6 +28,23 @@ def test_a_panel_holds_every_point_and_every_crossing() -> None:
     plt.close(figure)
 
 
+@pytest.mark.parametrize(("unit", "most"), [("FLOP", 9.0), ("s", 1e-3), ("B", 1.6 * 2**30), ("B", 2.0**50), ("s", 1e4)])
+@pytest.mark.parametrize("span", [1.5, 4, 50, 1e6])
+def test_every_axis_has_labels(unit: str, most: float, span: float) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots()
+    curve = Curve("one", ((1.0, most / span), (64.0, most)))
+    sweep_plot._panel(axis, Plot("", "n", unit, (curve,)), ["one"])
+    figure.canvas.draw()
+    low, high = axis.get_ylim()
+    shown = [text.get_text() for text in axis.get_yticklabels() if low <= text.get_position()[1] <= high]
+    assert len(shown) >= 2
+    assert all(text.endswith(unit) for text in shown)
+    assert not any(text.startswith("1000") for text in shown if not text.endswith(" s"))
+    plt.close(figure)
+
+
 def test_files_are_written_whole_and_the_same_every_time(tmp_path: Path) -> None:
     for name in ("a.svg", "a.pdf", "a.png"):
         sweep_plot.write_plot(PLOTS, tmp_path / name, "one vs two")

@@ -5,6 +5,7 @@ Needs matplotlib (the `plot` extra), which is imported when the figure is drawn.
 
 import io
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ _MARK: dict[str, Any] = {
     "markeredgecolor": "black",
 }
 _LABEL_ROWS = 5
+_BETWEEN = {
+    (2, False): (1, 1.5),
+    (2, True): (1, 1.25, 1.5, 1.75),
+    (10, False): (1, 2, 5),
+    (10, True): (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+}
+"""Steps between the powers of an axis, by its base and whether its ends are within three times of each other."""
 
 
 def check_plot_path(path: Path) -> None:
@@ -74,20 +82,32 @@ def _figure(plots: Sequence[Plot], title: str, kind: str) -> bytes:
 
 
 def _panel(axis: Any, plot: Plot, names: Sequence[str]) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter
 
     for curve in plot.curves:
         axis.plot(*zip(*curve.points, strict=True), linewidth=1.2, markersize=4.5, markerfacecolor="none",
                   **series_style(names.index(curve.name)))  # fmt: skip
     axis.set_xscale("log", base=2)
-    axis.set_yscale("log", base=2 if plot.unit == "B" else 10)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value, plot.unit)))
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    _value_axis(axis, plot.unit)
     axis.set_title(plot.title, fontsize=9)
     axis.set_xlabel(plot.symbol)
     if plot.marks:
         _mark(axis, plot)
+
+
+def _value_axis(axis: Any, unit: str) -> None:
+    """A logarithmic axis with powers of 2 for bytes and of 10 for others; where there is hardly one, steps between."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    base = 2 if unit == "B" else 10
+    axis.set_yscale("log", base=base)
+    low, high = axis.get_ylim()
+    if high < low * base**2:
+        axis.yaxis.set_major_locator(LogLocator(base, subs=_BETWEEN[base, high < 3 * low]))
+    # A tick is a power computed in floats: a little less than it should be.
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: human(Fraction(f"{value:.6g}"), unit)))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _mark(axis: Any, plot: Plot) -> None:
