@@ -105,8 +105,9 @@ def _value_axis(axis: Any, unit: str) -> None:
     low, high = axis.get_ylim()
     if high < low * base**2:
         axis.yaxis.set_major_locator(LogLocator(base, subs=_BETWEEN[base, high < 3 * low]))
-    # A tick is a power computed in floats: a little less than it should be.
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: human(Fraction(f"{value:.6g}"), unit)))
+    # Powers of 10 are computed in floats, which makes them a little less than they should be; those of 2 are exact.
+    rounded = Fraction if base == 2 else lambda value: Fraction(f"{value:.6g}")
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: human(rounded(value), unit)))
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
