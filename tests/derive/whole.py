@@ -1,17 +1,38 @@
 """Runs a composed model for real on the CPU: its parameters, its matmul FLOPs and its peak memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from oracles.allocator import AllocatorRun
 from torch.utils.flop_counter import FlopCounterMode
 
-from tfcost.analysis.model import ModelCost
-from tfcost.book import Book, Provenance, TechniqueRecord
+from tfcost.analysis.model import ModelCost, compose
+from tfcost.book import Book, Provenance, TechniqueRecord, write_record
+from tfcost.config.load import make_config
 from tfcost.config.model import ModelConfig
+from tfcost.derive.costs import derive_variant
+from tfcost.derive.discovery import techniques
 from tfcost.derive.technique import Technique
 from tfcost.measure.model import model_program
 from tfcost.measure.plan import model_cases
+
+
+def derive_for_the_cpu(folder: Path, wanted: Mapping[str, Sequence[Mapping[str, Any]]]) -> Book:
+    """A book of the techniques `wanted`, each with the variants that have all options of one of its mappings; in
+    float32, without a GPU's workspace.
+    """
+    for name, choices in wanted.items():
+        technique = techniques()[name]
+        found = [v for v in technique.variants() if "float32" in v.dtypes and _chosen(v.options, v.scope, choices)]
+        costs = [c for v in found for c in derive_variant(technique, replace(v, dtypes=("float32",)), "cpu")]
+        write_record(record_of(technique, costs), folder)
+    return Book(folder)
+
+
+def _chosen(options: Mapping[str, object], scope: str, choices: Sequence[Mapping[str, Any]]) -> bool:
+    return scope in ("block", "part") and any(choice.items() <= options.items() for choice in choices)
 
 
 def record_of(technique: Technique, costs: list[Any]) -> TechniqueRecord:
@@ -50,3 +71,20 @@ def run_model(config: ModelConfig, cost: ModelCost, book: Book) -> tuple[int, in
 def value_of(cost: ModelCost, name: str) -> int:
     """A quantity of the model at its sizes."""
     return int(cost.quantities[name].exact.evaluate(cost.values))
+
+
+# Every operation with a number keeps it for backward as a tensor of 8 bytes, which on a GPU lies on the host.
+_NUMBERS, _FEW = 32, 64
+
+
+def check_whole(fields: Mapping[str, Any], pass_: str, book: Book) -> None:
+    """Asserts that the composed model costs what running it as a whole does."""
+    config = make_config(fields, book.names)
+    cost = compose(config, book, pass_=pass_)
+    parameters, flops, peak = run_model(config, cost, book)
+    assert value_of(cost, "matmul_flops") == flops
+    # Sorting tokens by expert lets go of some indices a moment earlier or later than a trace sees: 0.1 %.
+    few = peak // 1000 if config.moe is not None else _FEW + _NUMBERS * config.L
+    assert abs(value_of(cost, "peak_bytes") - peak) <= few, cost.peak_moment
+    if pass_ != "decode" or config.encoder is None:
+        assert cost.parameters.evaluate(cost.values) == parameters

@@ -14,7 +14,7 @@ from tfcost.analysis.model.inference import cached, given, inference_moments, pa
 from tfcost.analysis.model.memory import Alive
 from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_moment
 from tfcost.analysis.model.part import Part, total_of
-from tfcost.analysis.model.training import Gradients, Stretch, divided, gradients_of, training_moments
+from tfcost.analysis.model.training import Stretch, divided, gradients_of, training_moments
 from tfcost.book import Book
 from tfcost.config.model import ModelConfig
 from tfcost.cost import Quantity
@@ -61,7 +61,8 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
     stretches = [divided(run, config.training) for run in runs] if pass_ == "train" else []
     optimizer = optimizer_of(config, book, builder.base) if pass_ == "train" else None
     parts = distinct(runs)
-    parameters, weights = (total_of(_owning(config, parts), name) for name in ("parameters", "parameter_bytes"))
+    owning = _owning(config, distinct([*builder.idle, *runs]))
+    parameters, weights = (total_of(owning, name) for name in ("parameters", "parameter_bytes"))
     values = _shown_values(builder, config)
     executions = _repeated(executions_of(runs, stretches), config.training.accumulate if pass_ == "train" else 1)
     rows = (*rows_of(executions), *(optimizer_rows(optimizer, parameters) if optimizer else ()))
@@ -106,8 +107,9 @@ def _shown_values(builder: Builder, config: ModelConfig) -> dict[str, int]:
 
 
 def _owning(config: ModelConfig, parts: Iterable[Part]) -> list[tuple[Formula, Part]]:
-    """The parts that have weights of their own; a tied head uses the embedding's table."""
-    return [(part.count, part) for part in parts if not (part.name == "head" and config.head == "tied")]
+    """The parts that have weights of their own; a tied head and an encoder use the embedding's table."""
+    shared = ("encoder embedding", *(("head",) if config.head == "tied" else ()))
+    return [(part.count, part) for part in parts if part.name not in shared]
 
 
 def _repeated(executions: Sequence[Execution], batches: int) -> list[Execution]:
@@ -121,27 +123,36 @@ def _training_moments(
     config: ModelConfig, runs: Sequence[Run], stretches: Sequence[Stretch], optimizer: Part | None, parameters: Formula,
     weights: Formula,
 ) -> dict[str, Alive]:  # fmt: skip
-    others, accumulated, tied = given(runs), config.training.accumulate > 1, config.head == "tied"
+    others, accumulated = given(runs), config.training.accumulate > 1
     state = state_bytes(optimizer, parameters, weights)
     held = Alive().plus("parameters", weights).plus("data", others).plus("state", state)
-    first, last = runs[0].parts[0], runs[-1].parts[0]
-    new: Gradients = gradients_of
+    tables = _uses_of_the_table(config, runs)
     if accumulated:
-        # From the second batch on all gradients are there; a new one is added to its own and goes. That of a shared
-        # table waits for the other one.
+        # From the second batch on all gradients are there; a new one is added to its own and goes.
         held = held.plus("gradients", weights)
 
-        def new(part: Part) -> Formula:
-            return gradients_of(part) if tied and part is last else ZERO
+    def new(part: Part) -> Formula:
+        # The gradient of a shared table waits for those of its other uses, which are added to it.
+        if len(tables) > 1 and part.name in tables:
+            return gradients_of(part) if part.name == tables[-1] else ZERO
+        return ZERO if accumulated else gradients_of(part)
 
-    moments = training_moments(stretches, held, new)
-    if tied:
-        # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
-        later = [times(stretch.count, stretch.gradients(new)) for stretch in stretches[1:]]
-        moments["tied gradients"] = held.plus("gradients", *later, gradients_of(first), gradients_of(last))
+    moments = training_moments(runs, stretches, held, new)
+    if len(tables) > 1:
+        # Autograd adds two gradients of the shared table into a third tensor before it keeps the sum.
+        place = next(index for index, run in enumerate(runs) if run.parts[0].name == tables[0])
+        later = [times(stretch.count, stretch.gradients(new)) for stretch in stretches[place + 1 :]]
+        own = gradients_of(runs[place].parts[0])
+        moments["tied gradients"] = held.plus("gradients", *later, own, own)
     if optimizer:
         moments["optimizer step"] = step_moment(optimizer, parameters, weights, others)
     return moments
+
+
+def _uses_of_the_table(config: ModelConfig, runs: Sequence[Run]) -> list[str]:
+    """The parts that use the embedding's table, in the order of the forward pass."""
+    uses = ("encoder embedding", "embedding", *(("head",) if config.head == "tied" else ()))
+    return [part.name for run in runs for part in run.parts if part.name in uses]
 
 
 def _total(rows: Iterable[Row], names: Sequence[str]) -> Formula:

@@ -7,9 +7,10 @@ prompt (prefill) the keys and values of every layer stay: the last part of its k
 from collections.abc import Sequence
 
 from tfcost.analysis.model.algebra import ONE, ZERO, added, collected, minus, times
-from tfcost.analysis.model.chain import Run, distinct
 from tfcost.analysis.model.memory import Alive
 from tfcost.analysis.model.part import Part
+from tfcost.analysis.model.runs import Run, distinct
+from tfcost.analysis.model.shared import Shared
 from tfcost.formula import Formula
 
 
@@ -18,10 +19,11 @@ def inference_moments(runs: Sequence[Run], weights: Formula, pass_: str) -> dict
     held = Alive().plus("parameters", weights).plus("data", given(runs, caches=pass_ == "decode"))
     if pass_ == "decode":
         held = held.plus("cache", cached(distinct(runs)))
-    moments = {}
+    moments, shared = {}, Shared(runs)
     for index, run in enumerate(runs):
         for place, part in enumerate(run.parts):
             begin = held.plus("cache", kept_before(runs, index, place)) if pass_ == "prefill" else held
+            begin = begin.plus("workspace", *shared.forward(index, part))
             made = (part.inference("input_bytes"), part.inference("local_bytes"))
             moments[part.name] = begin.running(part.name, ZERO, *made)
     return moments
@@ -29,12 +31,14 @@ def inference_moments(runs: Sequence[Run], weights: Formula, pass_: str) -> dict
 
 def given(runs: Sequence[Run], caches: bool = False) -> Formula:
     """Bytes of what is there from the start beside the weights: tokens, targets, tables that all layers share; the
-    `caches` of a decode step are left out.
+    `caches` of a decode step and what `Shared` counts are left out.
     """
     tables: dict[str, Formula] = {}
     found: list[Formula] = []
     for part in distinct(runs):
         beside = collected(minus(part.beside(), part.cached)) if caches else part.beside()
+        if part.shares:
+            continue
         if part.forward.scope != "block":
             found.append(beside)
         else:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tfcost.analysis.model.algebra import ONE, ZERO, added, collected, minus, over, times
-from tfcost.analysis.model.chain import Run
 from tfcost.analysis.model.memory import Alive
 from tfcost.analysis.model.part import Part
+from tfcost.analysis.model.runs import Run
+from tfcost.analysis.model.shared import Shared
 from tfcost.config.model import Training
 from tfcost.errors import UserError
 from tfcost.formula import Formula
@@ -25,7 +26,7 @@ Gradients = Callable[[Part], Formula]
 
 def gradients_of(part: Part) -> Formula:
     """All of them, in a step of one batch."""
-    return part.training("gradient_bytes")
+    return part.gradient_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,13 @@ def divided(run: Run, training: Training) -> Stretch:
     return Stretch((Piece(run.parts, True),), collected(over(run.count, repeated)), repeated)
 
 
-def training_moments(stretches: Sequence[Stretch], held: Alive, new: Gradients = gradients_of) -> Moments:
+def training_moments(
+    runs: Sequence[Run], stretches: Sequence[Stretch], held: Alive, new: Gradients = gradients_of
+) -> Moments:
     """Bytes alive at the highest moment of each part and pass; `held` is there during the whole step, `new` what the
-    backward pass of a part adds to it.
+    backward pass of a part adds to it. `stretches` are the `runs` as the policy divides them.
     """
+    shared = Shared(runs)
     moments: Moments = {}
     for index, stretch in enumerate(stretches):
         before = [times(other.count, other.left) for other in stretches[:index]]
@@ -100,19 +104,33 @@ def training_moments(stretches: Sequence[Stretch], held: Alive, new: Gradients =
             kept = [times(others, stretch.left)] if place == "last" else []
             later = [times(others, stretch.gradients(new))] if place == "first" else []
             start = held.plus("activations", *before, *kept)
-            for name, moment in _Repetition(stretch, start, added([*after, *later]), new).moments():
-                moments[name.format(f", {place} layer" if place else "")] = moment
+            here = (index, place != "last")
+            for name, moment in _Repetition(stretch, start, added([*after, *later]), new, shared, here).moments():
+                moments[_unused(name.format(f", {place} layer" if place else ""), moments)] = moment
     return moments
+
+
+def _unused(name: str, moments: Moments) -> str:
+    """`name`, numbered where a pattern has several layers with such a part."""
+    number, found = 1, name
+    while found in moments:
+        number += 1
+        found = f"{name} ({number} of its pattern)"
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Repetition:
-    """One repetition of a stretch: `start` is alive when it begins, `gradients` are those of all that comes after."""
+    """One repetition of a stretch: `start` is alive when it begins, `gradients` are those of all that comes after;
+    `here` is the run's place among those that have things `shared`, and whether this is its first repetition.
+    """
 
     stretch: Stretch
     start: Alive
     gradients: Formula
     new: Gradients
+    shared: Shared
+    here: tuple[int, bool]
 
     def moments(self) -> Iterator[tuple[str, Alive]]:
         """Wherever memory may be highest in it."""
@@ -127,8 +145,16 @@ class _Repetition:
     def _kept(self, parts: Sequence[Part], start: Alive, gradients: Formula) -> Iterator[tuple[str, Alive]]:
         for index, part in enumerate(parts):
             begin = start.plus("activations", *(other.training("saved_bytes") for other in parts[:index]))
-            yield f"{part.name}{{}}, forward", _forward(part, begin, part.training("forward_local_bytes"))
-            yield f"{part.name}{{}}, backward", self._backward(parts, index, begin, gradients)
+            run, first = self.here
+            ahead = begin.plus("workspace", *self.shared.forward(run, part))
+            yield f"{part.name}{{}}, forward", _forward(part, ahead, part.training("forward_local_bytes"))
+            back = begin.plus("activations", *self.shared.backward(run, self._place(part, index), first))
+            yield f"{part.name}{{}}, backward", self._backward(parts, index, back, gradients)
+
+    def _place(self, part: Part, index: int) -> int:
+        """Where the part at `index` of its piece stands in the run."""
+        parts = self.shared.runs[self.here[0]].parts
+        return parts.index(part, index)
 
     def _backward(self, parts: Sequence[Part], index: int, begin: Alive, gradients: Formula) -> Alive:
         """Backward through a part that kept all it needs; `begin` is what the parts before it left."""
