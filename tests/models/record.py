@@ -1,4 +1,4 @@
-"""Writes recorded.json, what transformers says of every file in configs/hf: `python tests/models/record.py`."""
+"""Writes recorded.json: what transformers says of every file in configs/hf. From tests: `python -m models.record`."""
 
 import json
 from itertools import groupby

@@ -5,6 +5,7 @@ and cut with one half-space after another.
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from math import gcd
 
 Vector = tuple[int, ...]
@@ -23,13 +24,44 @@ def extreme_rays(dimension: int, rows: Sequence[Vector]) -> list[Vector]:
     return rays
 
 
-def cut(rays: list[Vector], rows: Sequence[Vector], new: Sequence[Vector]) -> list[Vector]:
-    """The rays of the cone with the half-spaces `new` added, from its `rays` and the `rows` that made them."""
-    seen = list(rows)
-    for row in new:
-        rays = _cut(rays, row, seen)
-        seen.append(row)
-    return rays
+def reaches(rows: Sequence[Vector], above: Sequence[Vector]) -> bool:
+    """Whether some x >= 0 has row . x >= 0 for every one of `rows` and row . x > 0 for every one of `above`.
+
+    The first phase of the simplex method with Bland's rule: rays of a cone in many dimensions are too many to list.
+    Columns of the table are x, what a row has too much, what an `above` still lacks, and the right side; its rows are
+    whole numbers, each with a scale of its own.
+    """
+    dimension, count, zeros = len(above[0]), len(rows) + len(above), len(rows)
+    table = []
+    for place, row in enumerate((*rows, *above)):
+        sign = 1 if place >= zeros else -1
+        spare = [-sign * (place == column) for column in range(count)]
+        lacking = [int(place == column) for column in range(zeros, count)]
+        table.append([*(sign * value for value in row), *spare, *lacking, int(place >= zeros)])
+    first_lacking = dimension + count
+    basis = [dimension + place if place < zeros else first_lacking + place - zeros for place in range(count)]
+    while True:
+        missing = [(row, row[basic]) for row, basic in zip(table, basis, strict=True) if basic >= first_lacking]
+        if not any(row[-1] for row, _ in missing):
+            return True
+        gains = (sum(Fraction(row[c], scale) for row, scale in missing if row[c]) for c in range(first_lacking))
+        column = next((c for c, gain in enumerate(gains) if gain > 0), None)
+        if column is None:
+            return False
+        _enter(table, basis, column)
+
+
+def _enter(table: list[list[int]], basis: list[int], column: int) -> None:
+    """Brings the variable of `column` into the basis, for that one which reaches 0 first."""
+    candidates = [place for place, row in enumerate(table) if row[column] > 0]
+    leaving = min(candidates, key=lambda place: (Fraction(table[place][-1], table[place][column]), basis[place]))
+    own, pivot = table[leaving], table[leaving][column]
+    for place, row in enumerate(table):
+        if place != leaving and (factor := row[column]):
+            changed = [pivot * value - factor * other for value, other in zip(row, own, strict=True)]
+            divisor = gcd(*changed)
+            table[place] = [value // divisor for value in changed]
+    basis[leaving] = column
 
 
 def _cut(rays: list[Vector], row: Vector, rows: Sequence[Vector]) -> list[Vector]:

@@ -19,6 +19,7 @@ from tfcost.analysis.tiles import mapped
 from tfcost.errors import UserError
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
+from tfcost.symbols import SYMBOLS
 
 _REGIMES = ("", "n >= d", "n >> d")
 _MOST_ROUNDINGS = 10
@@ -26,6 +27,8 @@ _MOST_ORDERS = 3  # more are no statement to read
 _ALWAYS = ("h_kv <= h", "h <= d")
 _PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k", "s")
 _WIDTH = "d = h*d_h"
+_CLASS_SYMBOLS = frozenset({*(name for name, one in SYMBOLS.items() if one.option), "V", "P", "S", "N", "n_enc", "L_enc"})
+"""What classes are told in. Any other size of a model (ranks, widths of parts of a head) is a number of its own."""
 
 
 def class_of(
@@ -67,8 +70,9 @@ def _class_where_decided(formula: Formula, values: Mapping[str, int], implied: t
 
 def in_class_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Formula:
     """`formula` in the symbols that classes are told in, where the others follow from them at `values`."""
+    own = {name: Formula(str(values[name])) for name in formula.symbols - _CLASS_SYMBOLS if name in values}
     definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
-    return _rewritten(formula, values, definitions)
+    return _rewritten(formula.substitute(own) if own else formula, values, definitions)
 
 
 def class_regime(values: Mapping[str, int]) -> tuple[str, ...]:

@@ -6,7 +6,10 @@ the result is positive, so is the polynomial. K is 1 for statements about all si
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
 from itertools import islice, product
+from math import floor, prod
 
 from tfcost.analysis.polynomial import (
     UNIT,
@@ -56,7 +59,51 @@ def nonnegative(polynomial: Polynomial, regime: Regime) -> bool:
         return True
     if all(coefficient < 0 for coefficient in polynomial.values()):
         return False
+    if _absorbed(polynomial, regime, 1) is not None:
+        return True
+    if any(_negative_at(polynomial, sizes) for sizes in samples(regime, frozenset(names(polynomial)))):
+        return False
     return any(_positive(slack.applied([polynomial])[0]) for slack in slacks(regime, names(polynomial), 1))
+
+
+@lru_cache(maxsize=1000)
+def samples(regime: Regime, symbols: frozenset[str]) -> tuple[Mapping[str, float], ...]:
+    """Sizes that the regime allows: a polynomial that is negative at one of them needs no proof tried. All small, all
+    large, and each symbol for itself far larger than it has to be.
+    """
+    bounds = _lower_bounds(regime, 1)
+    reached = set(symbols)
+    for _ in bounds:
+        reached |= {name for known in reached for bound in bounds.get(known, ()) for name in names(bound)}
+    starts = [dict.fromkeys(reached, size) for size in (1.0, 7.0, 1e3)]
+    starts += [{**dict.fromkeys(reached, 2.0), name: 1e4} for name in sorted(reached)]
+    raised = (_raised(dict(start), bounds) for start in starts)
+    return tuple(sizes for sizes in raised if sizes)
+
+
+def _raised(sizes: dict[str, float], bounds: Mapping[str, Sequence[Polynomial]]) -> dict[str, float]:
+    """`sizes` with every symbol at least what it has to be; {} where that does not come to an end."""
+    for _ in range(len(sizes) + 1):
+        least = {name: max([sizes[name], *(_value(one, sizes) for one in bounds.get(name, ()))]) for name in sizes}
+        if least == sizes:
+            return sizes
+        sizes = least
+    return {}
+
+
+def _value(polynomial: Polynomial, sizes: Mapping[str, float]) -> float:
+    found = 0.0
+    for monomial, coefficient in polynomial.items():
+        found += float(coefficient) * prod(float(sizes[str(atom)] ** float(power)) for atom, power in monomial)
+    return found
+
+
+def _negative_at(polynomial: Polynomial, sizes: Mapping[str, float]) -> bool:
+    """Whether it is negative there beyond rounding; one with other atoms than symbols has no value."""
+    if not all(isinstance(atom, str) and atom in sizes for monomial in polynomial for atom, _ in monomial):
+        return False
+    largest: Polynomial = {monomial: max(coefficient, -coefficient) for monomial, coefficient in polynomial.items()}
+    return _value(polynomial, sizes) < -1e-9 * _value(largest, sizes)
 
 
 def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
@@ -66,6 +113,34 @@ def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, ba
         if _positive(low) and all(_supported(monomial, low) for monomial in wanted):
             return True
     return False
+
+
+def plainly_bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
+    """The same, shown without slack variables: what some terms take away, larger ones have."""
+    positive = _absorbed(polynomial, regime, base)
+    return positive is not None and all(_supported(monomial, positive) for monomial in target)
+
+
+def _absorbed(polynomial: Polynomial, regime: Regime, base: int) -> Polynomial | None:
+    """Positive terms alone, no more than `polynomial` once every symbol is at least `base`: each negative term is taken
+    from one that is it times symbols (L*x - 3*x is at least (1 - 3/base)*L*x). None if one finds no such term.
+    """
+    left: Polynomial = {monomial: c for monomial, c in polynomial.items() if c > 0}
+    for monomial, coefficient in polynomial.items():
+        if coefficient > 0:
+            continue
+        for term, available in left.items():
+            quotient = joined(term, monomial, -1)
+            if not _only_symbols(quotient):
+                continue
+            growth = floor(sum(power for atom, power in quotient if atom not in regime.constants))
+            needed = exact(Fraction(-coefficient) / base**growth)
+            if needed <= available:
+                left[term] = available - needed
+                break
+        else:
+            return None
+    return {term: available for term, available in left.items() if available}
 
 
 def slacks(regime: Regime, symbols: set[str], base: int) -> Iterator[Slack]:

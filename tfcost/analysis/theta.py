@@ -11,7 +11,7 @@ from tfcost.analysis import polynomial as poly
 from tfcost.analysis.bounds import Bounder, Bounds, Undecided, positive_part
 from tfcost.analysis.polynomial import Exact, Monomial, Polynomial
 from tfcost.analysis.regime import Order, Regime
-from tfcost.analysis.slack import bounded_below
+from tfcost.analysis.slack import bounded_below, plainly_bounded_below
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
 from tfcost.formula.parse import parse
@@ -112,6 +112,8 @@ def _reached(lower: Polynomial, maximal: list[Monomial], regime: Regime, order: 
         classes = _classes(lower, regime)
         return all(any(order.at_most(monomial, other) for other in classes) for monomial in maximal)
     target: Polynomial = dict.fromkeys(maximal, 1)
+    if plainly_bounded_below(lower, target, regime, _LARGE[-1]):
+        return True
     return any(bounded_below(lower, target, regime, base) for base in _LARGE)
 
 
