@@ -1,6 +1,7 @@
 """Batches of unequal sequences against torch's own counter over the single calls, really made, and the allocator."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from tfcost.analysis.devices import load_device
 from tfcost.analysis.meetings import TIME
 from tfcost.analysis.model import compose
 from tfcost.analysis.query import Query, choose_options, fill_sizes, offered_options
-from tfcost.analysis.whole import At, whole_model, whole_technique
+from tfcost.analysis.whole import At, Whole, whole_model, whole_technique
 from tfcost.book import load_book
-from tfcost.config.load import make_config
+from tfcost.config.load import load_config, make_config
 from tfcost.measure.model import build_model
 from tfcost.techniques import standard
 from tfcost.techniques.layers import attention_layer
@@ -223,3 +224,20 @@ def test_caches_of_a_model_are_as_long_as_their_sequences() -> None:
     kernel = {**LLAMA, "d": 256, "attention": "flash", "n": 64}
     found = decoding(model(kernel, "decode"), (10, 64, 30), DEVICE).amounts["peak_bytes"]
     assert found.plain - found.exact == (3 * 64 - 10 - 64 - 30) * 2 * 2 * 64 * 3 * 2  # type: ignore[operator]
+
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("name", ["gemma-3-1b", "t5-small", "longformer-base", "falcon-7b", "deepseek-v2-lite"])
+def test_products_of_real_models_add_up_over_sequences(name: str) -> None:
+    """Cut into what takes all tokens and what takes sequences, and put together, nothing is lost or counted twice."""
+
+    def at(sizes: Mapping[str, int]) -> Whole:
+        config = load_config(CONFIGS / f"{name}.yaml", {size: str(value) for size, value in sizes.items()})
+        return whole_model(compose(config, BOOK))
+
+    lengths = (64, 192, 64)
+    single = {n: at({"b": 1, "n": n}) for n in set(lengths)}
+    each = sum(single[n].quantities["matmul_flops"].evaluate(single[n].values) for n in lengths)
+    assert sequences(at, lengths, DEVICE).amounts["matmul_flops"].exact == each

@@ -73,6 +73,17 @@ def test_caches_add_up(real: Run) -> None:
     assert "b" in found["symbols"]
 
 
+def test_a_window_and_a_state_do_not_depend_on_the_cache(real: Run) -> None:
+    window = document(real, "compare", "kv-cache", "--cached", "50,900", "--w", "40", "--option", "cache=window")
+    state = document(real, "compare", "linear", "--cached", "50,900", "--option", "fused=true")
+    for found, name in ((window, "kv-cache"), (state, "linear")):
+        one = entry(found, name, "issued_bytes")
+        assert one["exact"] == one["plain"]
+        assert found["symbols"]["b"] == 2
+    short = real("compare", "kv-cache", "--cached", "30,900", "--w", "40", "--option", "cache=window")
+    assert short.stderr == "error: kv-cache: its formulas do not apply: m > w does not hold at m = 30, w = 40\n"
+
+
 def test_a_prompt_in_chunks_has_its_formula(real: Run) -> None:
     arguments = ("compare", "standard", "flash", "--causal", "--n", "16k", "--prefill-chunk", "2k", "--scope", "core")
     found = document(real, *arguments)

@@ -90,7 +90,9 @@ def batch_of_techniques(techniques: list[str], asked: Asked, question: Question,
     n = question.values().get("n", DEFAULT_SIZES["n"])
 
     def of_scope(scope: str) -> tuple[list[Query], Batched]:
-        found = queries(techniques, whole, book, scope)
+        # A state or a window is as large whatever is in the cache: m is no size that some technique must use.
+        asking = queries(techniques, whole.without("m"), book, scope)
+        found = [replace(one, values=_sizes(one, whole, book)) for one in asking]
         batches = {one.technique: batch_of(asked, _at(one, whole, book), n, book, device) for one in found}
         return found, Batched(scope, batches)
 
@@ -124,5 +126,8 @@ def _decided(asked: Asked, symbols: Mapping[str, int]) -> dict[str, int]:
 
 
 def _at(query: Query, question: Question, book: Book) -> At:
-    given, defaults = question.values(), book.record(query.technique).defaults
-    return lambda sizes: whole_technique(replace(query, values=fill_sizes({**given, **sizes}, defaults)), book)
+    return lambda sizes: whole_technique(replace(query, values=_sizes(query, question, book, sizes)), book)
+
+
+def _sizes(query: Query, question: Question, book: Book, changed: Mapping[str, int] | None = None) -> dict[str, int]:
+    return fill_sizes({**question.values(), **(changed or {})}, book.record(query.technique).defaults)

@@ -37,7 +37,7 @@ def compare_model_files(
     if plot is not None:
         check_plot_path(plot)
     if lengths:
-        named = named_models(paths, question.without_n(), book, destination.quiet)
+        named = named_models(paths, question.without("n"), book, destination.quiet)
         return _swept(_Asked(named, question, book, device), destination, plot)
     named = named_models(paths, question, book, destination.quiet)
     configs = {name: _load(path, question, book) for name, path in named.items()}

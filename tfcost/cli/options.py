@@ -62,9 +62,9 @@ class Question:
         """The same question about sequences of length `n`."""
         return replace(self, sizes={**self.sizes, "n": str(n)})
 
-    def without_n(self) -> "Question":
-        """The same question about the length that a model's file says."""
-        return replace(self, sizes={name: text for name, text in self.sizes.items() if name != "n"})
+    def without(self, size: str) -> "Question":
+        """The same question about the default of a size, or what a model's file says of it."""
+        return replace(self, sizes={name: text for name, text in self.sizes.items() if name != size})
 
     def options(self) -> dict[str, str]:
         """The technique options, as text, by name. UserError for one that is not NAME=VALUE or is given twice."""
