@@ -1,11 +1,14 @@
 """Numbers as people write them: exact whatever their size, refused with a reason."""
 
+import re
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tfcost.errors import UserError
-from tfcost.numbers import parse_bytes, parse_count
+from tfcost.numbers import MOST_PLACES, is_sweep, parse_bytes, parse_count, parse_sweep
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,52 @@ def test_what_is_no_count_is_refused(text: str, reason: str) -> None:
 @given(st.integers(min_value=1, max_value=10**60))
 def test_every_whole_number_is_exact(value: int) -> None:
     assert parse_count(str(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("1k:8k", (1024, 2048, 4096, 8192)),
+        ("1000:5000", (1000, 2000, 4000, 5000)),
+        ("3:4", (3, 4)),
+        ("1k,4k,16k", (1024, 4096, 16384)),
+        ("4k,1k", (1024, 4096)),
+        ("100,1k:2k,1500", (100, 1024, 1500, 2048)),
+    ],
+)
+def test_a_sweep_is_a_list_or_doubles_up_to_its_end(text: str, places: tuple[int, ...]) -> None:
+    assert is_sweep(text)
+    assert parse_sweep(text, "n") == places
+
+
+@given(st.integers(1, 10**6), st.integers(2, 10**4))
+def test_a_range_has_both_ends_and_no_gap_over_two(low: int, factor: int) -> None:
+    places = parse_sweep(f"{low}:{low * factor}")
+    assert (places[0], places[-1]) == (low, low * factor)
+    assert all(first < second <= 2 * first for first, second in pairwise(places))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1M:1k", "'1M:1k' goes down; write 1k:1M"),
+        ("1k:", "'1k:' is not a range; write FROM:TO, as in 1k:1M"),
+        (":", "is not a range"),
+        ("1k:2k:4k", "is not a range"),
+        ("1k,", "'' is not a whole number of at least 1"),
+        ("1k,,2k", "'' is not a whole number"),
+        ("0:1k", "0 is less than 1"),
+        ("-1:1k", "'-1' is not a whole number"),
+        ("1k:nan", "'nan' is not a whole number"),
+        ("1k:1k", "'1k:1k' is a single size; write 1k"),
+        ("1k,1024", "is a single size; write 1k"),
+        ("1:1e30", f"has 101 sizes, of at most {MOST_PLACES}"),
+        ("1k:1e101", "larger than 10^100"),
+    ],
+)
+def test_a_wrong_sweep_is_refused_with_a_reason(text: str, reason: str) -> None:
+    with pytest.raises(UserError, match=re.escape(reason)):
+        parse_sweep(text, "n")
 
 
 @pytest.mark.parametrize(

@@ -19,26 +19,26 @@ def read_limited(path: Path, most: int, too_large: str) -> bytes:
     return content
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces `path` by `text` (UTF-8): written to a temporary name beside it, flushed to disk, then moved.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replaces `path` by `content` (text as UTF-8): written to a temporary name beside it, flushed to disk, then moved.
 
     A link is followed; a device or pipe is written to as it is. UserError if `path` cannot be written.
     """
-    path = path.resolve()
+    path, raw = path.resolve(), content.encode() if isinstance(content, str) else content
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8", newline="\n")
+            path.write_bytes(raw)
         else:
-            _replace(path, text)
+            _replace(path, raw)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(path))

@@ -33,6 +33,42 @@ def parse_count(text: str, symbol: str = "", least: int = 1) -> int:
     return whole
 
 
+MOST_PLACES = 64
+"""The most sizes that a sweep may have."""
+
+
+def is_sweep(text: str) -> bool:
+    """Whether `text` writes several sizes: `1k:1M` or `1k,4k,16k`."""
+    return ":" in text or "," in text
+
+
+def parse_sweep(text: str, symbol: str = "") -> tuple[int, ...]:
+    """The sizes that `text` writes, in ascending order: a list `1k,4k,16k` of sizes and of ranges `1k:1M`, which double
+    from their first size and end with their last. UserError for a wrong range, a single size, or too many.
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        found |= set(_range(part, symbol)) if ":" in part else {parse_count(part, symbol)}
+    if len(found) == 1:
+        raise UserError(f"'{text[:40]}' is a single size; write {text.split(',')[0].split(':')[0]}")
+    if len(found) > MOST_PLACES:
+        raise UserError(f"'{text[:40]}' has {len(found)} sizes, of at most {MOST_PLACES}")
+    return tuple(sorted(found))
+
+
+def _range(text: str, symbol: str) -> list[int]:
+    ends = text.split(":")
+    if len(ends) != 2 or not all(ends):
+        raise UserError(f"'{text[:40]}' is not a range; write FROM:TO, as in 1k:1M")
+    low, high = (parse_count(end, symbol) for end in ends)
+    if low > high:
+        raise UserError(f"'{text[:40]}' goes down; write {ends[1]}:{ends[0]}")
+    places = [low]
+    while places[-1] < high:
+        places.append(min(2 * places[-1], high))
+    return places
+
+
 _BYTES: dict[str, int] = {"B": 1} | {
     f"{letter}{kind}B": int(base**power)
     for power, letter in enumerate("KMGTP", start=1)

@@ -14,6 +14,7 @@ from tfcost.check.sweeps import Point, points, sweeps
 from tfcost.errors import UserError
 from tfcost.evidence.record import Memory
 from tfcost.report import plots
+from tfcost.report.drawing import series_style
 
 BOOK = load_book()
 
@@ -49,7 +50,7 @@ def test_chunks_are_drawn_at_whole_chunks_only() -> None:
 
 
 def test_series_are_told_apart_without_colour() -> None:
-    styles = [plots._style(place) for place in range(8)]
+    styles = [series_style(place) for place in range(8)]
     assert len({style["marker"] for style in styles}) == len({str(style["linestyle"]) for style in styles}) == 8
 
 

@@ -5,7 +5,7 @@ In: what the user gave, as numbers and option texts. Out: a `Query` with every d
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from tfcost.analysis.conditions import require
 from tfcost.book import SITUATIONS, Book, Option, TechniqueRecord
@@ -43,6 +43,25 @@ class Query:
         )
         require(cost.assumptions, self.values, self.technique)
         return cost
+
+
+class Costed(Protocol):
+    """A query with the cost that answers it."""
+
+    @property
+    def query(self) -> Query:
+        """What is asked."""
+
+    @property
+    def cost(self) -> Cost:
+        """What the book has for it."""
+
+
+class Found(NamedTuple):
+    """A query with its cost, nothing evaluated yet."""
+
+    query: Query
+    cost: Cost
 
 
 def full_dtype(name: str) -> str:

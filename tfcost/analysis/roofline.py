@@ -100,6 +100,12 @@ def time_or_reason(cost: ModelCost, device: Machine) -> ModelTime | str:
         return str(error)
 
 
+def predicted(cost: ModelCost, device: Machine) -> Prediction | None:
+    """The time alone, None where none can be predicted."""
+    found = time_or_reason(cost, device)
+    return None if isinstance(found, str) else found.prediction
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One cost of a part, done `count` times at `values`; `asked` are the FLOPs that the mathematics asks for in it."""

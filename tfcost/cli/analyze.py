@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tfcost.cli.options import Destination, Question, with_shared_options
+from tfcost.cli.options import BatchOptions, Destination, Question, with_shared_options
 from tfcost.cli.output import note, publish
+from tfcost.errors import UserError
 
 CONFIG_HELP = "A YAML file ('tfcost schema' describes it), or the config.json of a model on Hugging Face."
 
@@ -24,9 +25,22 @@ def analyze(
     ] = None,
     *,
     question: Question,
+    batch: BatchOptions,
     destination: Destination,
 ) -> None:
-    """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules."""
+    """Break a model's cost down: per step, part and layer, parameters, memory, and whether n or d rules.
+
+    With --lengths, --cached or --prefill-chunk, one batch: exactly, and padded or at once.
+    """
+    if batch.given:
+        if solve is not None or fit is not None:
+            raise UserError("--solve and --fit are not about batches")
+        from tfcost.cli.batched import asked_batch
+        from tfcost.cli.batched_models import batch_of_models
+
+        asked = asked_batch(batch, question)
+        publish(batch_of_models([config], asked, question, destination, command="analyze"), destination)
+        return
     from tfcost.analysis.breakdown import break_down
     from tfcost.analysis.devices import DEFAULT_DEVICE
     from tfcost.analysis.machines import load_machine

@@ -105,9 +105,10 @@ def config_overrides(question: Question) -> dict[str, Any]:
     """The fields of a model configuration that the command line gives. UserError for an option that is none."""
     if question.scope is not None:
         raise UserError("--scope is not used for whole models, which show steps, parts, a layer and the model")
+    known = (*_MODEL_SIZES, "m") if question.pass_ == "decode" else _MODEL_SIZES
     for name in question.sizes:
-        if name not in _MODEL_SIZES:
-            shown = ", ".join(_MODEL_SIZES)
+        if name not in known:
+            shown = ", ".join(known)
             raise UserError(f"{SYMBOLS[name].option} is not used for whole models; used there: {shown}")
     options = question.options()
     overrides: dict[str, Any] = dict(question.sizes)

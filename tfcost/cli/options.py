@@ -1,19 +1,20 @@
 """Options that commands share: sizes by symbol, technique options, what to print and where.
 
-A command takes a `Question` or a `Destination` as one parameter; `with_shared_options` puts their options in its place.
+A command takes a `Question`, `BatchOptions` or a `Destination` as one parameter; `with_shared_options` puts their
+options in its place.
 """
 
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from tfcost.errors import UserError
-from tfcost.numbers import TOKEN_COUNTS, parse_count
+from tfcost.numbers import TOKEN_COUNTS, is_sweep, parse_count, parse_sweep
 from tfcost.symbols import SYMBOLS
 
 Format = Literal["table", "json", "md", "csv", "latex"]
@@ -49,6 +50,22 @@ class Question:
         """The sizes as numbers. UserError that names the option."""
         return {name: _size(name, text) for name, text in self.sizes.items()}
 
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of a sweep along n; none if --n is a single one or not given. UserError that names the option."""
+        text = self.sizes.get("n", "")
+        try:
+            return parse_sweep(text, "n") if is_sweep(text) else ()
+        except UserError as error:
+            raise UserError(f"--n: {error}") from None
+
+    def at(self, n: int) -> "Question":
+        """The same question about sequences of length `n`."""
+        return replace(self, sizes={**self.sizes, "n": str(n)})
+
+    def without(self, size: str) -> "Question":
+        """The same question about the default of a size, or what a model's file says of it."""
+        return replace(self, sizes={name: text for name, text in self.sizes.items() if name != size})
+
     def options(self) -> dict[str, str]:
         """The technique options, as text, by name. UserError for one that is not NAME=VALUE or is given twice."""
         found = {} if self.causal is None else {"causal": str(self.causal).lower()}
@@ -74,13 +91,35 @@ class Destination:
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Exact formulas; tracebacks.")] = False
 
 
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """A batch of unequal sequences, or a prompt in chunks, as text; None for what is not asked about."""
+
+    lengths: Annotated[
+        str | None,
+        typer.Option("--lengths", metavar="N,N,...", help="Sequences of these lengths, exactly and padded."),
+    ] = None
+    cached: Annotated[
+        str | None, typer.Option("--cached", metavar="M,M,...", help="A decode step of sequences with so many tokens.")
+    ] = None
+    prefill_chunk: Annotated[
+        str | None, typer.Option("--prefill-chunk", metavar="N", help="The n tokens in chunks, each after the others.")
+    ] = None
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Those that were given, by option."""
+        texts = {"lengths": self.lengths, "cached": self.cached, "prefill-chunk": self.prefill_chunk}
+        return {kind: text for kind, text in texts.items() if text is not None}
+
+
 def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` with every parameter of type Question or Destination replaced by the options in it."""
+    """`command` with every parameter of type Question, BatchOptions or Destination replaced by the options in it."""
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     groups: dict[str, tuple[type, list[str]]] = {}
     for name, parameter in inspect.signature(command).parameters.items():
-        if hints[name] in (Question, Destination):
+        if hints[name] in (Question, BatchOptions, Destination):
             added = _options_of(hints[name])
             groups[name] = hints[name], [option.name for option in added]
             parameters += added

@@ -57,7 +57,7 @@ def abandon_stdout() -> None:
 def ascii_only() -> bool:
     """Whether stdout can show nothing but ASCII."""
     try:
-        "Θ·²◀é…".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        "Θ·²◀é…⣿".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return True
     return False

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfcost.analysis.answer import Evaluated
+from tfcost.analysis.meetings import TIME
 from tfcost.analysis.predict import Machine
-from tfcost.analysis.side_by_side import COMPARED, TIME, Meeting, SideBySide
+from tfcost.analysis.side_by_side import COMPARED, SideBySide
 from tfcost.quantities import QUANTITIES
+from tfcost.report.crossovers import crossover_documents, sentences
 from tfcost.report.document import answer_document, header, used_symbols
 from tfcost.report.page import Amount, Cell, Code, Page, Report, Table
 from tfcost.report.records import quantity_records
@@ -39,7 +41,7 @@ def _page(scopes: Sequence[SideBySide], device: Machine, exact: bool) -> Page:
 def _document(scopes: Sequence[SideBySide]) -> dict[str, Any]:
     answers = [answer for scope in scopes for answer in scope.answers]
     crossovers = [
-        entry for scope in scopes for meeting in scope.meetings for entry in _crossovers(meeting, scope.scope)
+        entry for scope in scopes for meeting in scope.meetings for entry in crossover_documents(meeting, scope.scope)
     ]
     return header("compare", answers[0].query.dtype, used_symbols(answers)) | {
         "results": _results(scopes),
@@ -63,7 +65,7 @@ def _quantity_table(scope: SideBySide, quantity: str, exact: bool) -> Table:
     rows = tuple(_row(name, entry, name in smallest, exact) for name, entry in entries.items())
     notes = [] if exact else conditions(entries.items())
     title = f"{scope.scope}: {QUANTITIES[quantity].label}"
-    return Table(title, _COLUMNS, rows, (*_sentences(scope, quantity), *notes))
+    return Table(title, _COLUMNS, rows, (*sentences(scope.meetings, quantity), *notes))
 
 
 def _row(name: str, entry: Evaluated, best: bool, exact: bool) -> tuple[Cell, ...]:
@@ -83,44 +85,9 @@ def _time_table(scope: SideBySide, device: Machine) -> Table:
             bound = f"bound by {time.bound} ({100 * time.shares[time.bound]:.0f} % of the time)"
             rows.append((Code(name), Amount(time.seconds, "s", name in smallest), class_cell(answer.time), bound))
     title = f"{scope.scope}: time on {device.label}, a prediction"
-    return Table(title, _COLUMNS, tuple(rows), tuple(_sentences(scope, TIME)))
+    return Table(title, _COLUMNS, tuple(rows), tuple(sentences(scope.meetings, TIME)))
 
 
 def _class_table(scope: SideBySide) -> Table:
     rows = tuple((Code(one.query.technique), class_cell(one.time), class_cell(one.space)) for one in scope.answers)
     return Table(f"{scope.scope}: classes", ("technique", "time", "space"), rows)
-
-
-def _sentences(scope: SideBySide, quantity: str) -> list[str]:
-    """For every pair of techniques, which is cheaper where along n."""
-    sentences = []
-    for meeting in scope.meetings:
-        if meeting.quantity == quantity:
-            pair = "" if len(scope.answers) == 2 else f"{meeting.first}, {meeting.second}: "
-            found = meeting.comparison
-            told = found.sentence(meeting.first, meeting.second) if found else f"no crossover found: {meeting.reason}"
-            sentences.append(pair + told)
-    return sentences
-
-
-def _crossovers(meeting: Meeting, scope: str) -> list[dict[str, Any]]:
-    """The crossings of two techniques for the JSON document; none if one is never dearer."""
-    if meeting.comparison is None:
-        return []
-    names = (meeting.first, meeting.second)
-    return [
-        {
-            "quantity": meeting.quantity,
-            "scope": scope,
-            "symbol": meeting.comparison.symbol,
-            "between": list(names),
-            **({"from": meeting.comparison.low} if meeting.comparison.low > 1 else {}),
-            "at": crossing.first,
-            "settled_at": crossing.settled,
-            "cheaper_below": None if crossing.below is None else names[crossing.below],
-            "cheaper_above": None if crossing.above is None else names[crossing.above],
-            "formula": crossing.closed.text if crossing.closed else None,
-            "exact": meeting.exact,
-        }
-        for crossing in meeting.comparison.crossings
-    ]

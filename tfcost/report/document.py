@@ -10,6 +10,7 @@ import tfcost
 from tfcost.analysis.answer import Answer, Evaluated
 from tfcost.analysis.conditions import inexact
 from tfcost.analysis.predict import Prediction
+from tfcost.analysis.query import Costed
 from tfcost.report.units import exact_number
 from tfcost.symbols import SYMBOLS
 
@@ -27,7 +28,7 @@ def header(command: str, dtype: str, symbols: Mapping[str, int]) -> dict[str, An
     }
 
 
-def used_symbols(answers: Iterable[Answer]) -> dict[str, int]:
+def used_symbols(answers: Iterable[Costed]) -> dict[str, int]:
     """The sizes that the answers depend on, and d."""
     answers = list(answers)
     used = {"d"}.union(*((*answer.cost.symbols, *answer.cost.fixed) for answer in answers))

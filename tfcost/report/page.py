@@ -35,13 +35,37 @@ Cell = str | Amount | Formula | Class | Code
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a plot: its name and its points, both coordinates above 0."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Curves over a size, both axes logarithmic; `symbol` is that of the size, `unit` that of the values, `marks` are
+    the points at which curves cross.
+    """
+
+    title: str
+    symbol: str
+    unit: str
+    curves: tuple[Curve, ...]
+    marks: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a title, notes below. Tables with the same columns are aligned with each other."""
+    """Rows under a title, notes below. Tables with the same columns are aligned with each other. A `plot` shows the
+    same numbers where there is room for it.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    plot: Plot | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,25 +14,12 @@ from tfcost.check.figures import Figure, figures
 from tfcost.check.roofline import Roofline, rooflines
 from tfcost.check.sweeps import Point
 from tfcost.errors import UserError
+from tfcost.report.drawing import COLOURS, drawing_style, series_style, short_count
 from tfcost.symbols import SYMBOLS
 
 _TITLES = {"matmul_flops": "matmul FLOPs", "issued_bytes": "issued bytes (SM to L2)", "peak_bytes": "peak memory",
            TIME: "time (lines: predicted, not fitted)"}  # fmt: skip
 _UNITS = {"matmul_flops": "FLOP", "issued_bytes": "B", "peak_bytes": "B", TIME: "s"}
-_COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
-_MARKERS = "osD^vPX*"
-_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (9, 3)))
-_STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "svg.hashsalt": "tfcost",
-    "svg.fonttype": "path",
-}
 
 
 def write_plots(points: Sequence[Point], folder: Path) -> list[Path]:
@@ -40,15 +27,14 @@ def write_plots(points: Sequence[Point], folder: Path) -> list[Path]:
 
     UserError without matplotlib, if `folder` cannot be written, and if there is nothing to draw.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise UserError("plots need matplotlib: pip install 'transformer-cost[plot]'") from error
-    mpl.use("agg")
+    with drawing_style():
+        return _written(points, folder)
+
+
+def _written(points: Sequence[Point], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(_STYLE):
-            written = [*_draw_figures(points, folder), *_draw_rooflines(points, folder)]
+        written = [*_draw_figures(points, folder), *_draw_rooflines(points, folder)]
     except OSError as error:
         raise UserError(f"cannot write {error.filename or folder}: {error.strerror}") from error
     if not written:
@@ -86,7 +72,7 @@ def _panel(axis: Any, figure: Figure, found: Sequence[Series], quantity: str) ->
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     for place, one in enumerate(found):
-        style = _style(place)
+        style = series_style(place)
         if one.derived:
             axis.plot(*zip(*one.derived, strict=True), color=style["color"], linestyle=style["linestyle"], linewidth=1)
         if one.measured:
@@ -94,7 +80,7 @@ def _panel(axis: Any, figure: Figure, found: Sequence[Series], quantity: str) ->
                       markersize=5, markerfacecolor="none", markeredgewidth=1.1)  # fmt: skip
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
-    axis.xaxis.set_major_formatter(lambda value, _: _count(value))
+    axis.xaxis.set_major_formatter(lambda value, _: short_count(value))
     axis.yaxis.set_major_formatter(EngFormatter(_UNITS[quantity]))
     axis.yaxis.set_minor_formatter(NullFormatter())
     low, high = axis.get_ylim()
@@ -108,18 +94,10 @@ def _legend(figure: Figure) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], markersize=5, markerfacecolor="none", markeredgewidth=1.1, linewidth=1, **_style(place))
+        Line2D([], [], markersize=5, markerfacecolor="none", markeredgewidth=1.1, linewidth=1, **series_style(place))
         for place in range(len(figure.labels))
     ]
     return handles, list(figure.labels)
-
-
-def _style(place: int) -> dict[str, Any]:
-    return {
-        "color": _COLOURS[place % len(_COLOURS)],
-        "marker": _MARKERS[place % len(_MARKERS)],
-        "linestyle": _LINES[place % len(_LINES)],
-    }
 
 
 def _draw_rooflines(points: Sequence[Point], folder: Path) -> Iterator[Path]:
@@ -132,7 +110,7 @@ def _draw_rooflines(points: Sequence[Point], folder: Path) -> Iterator[Path]:
         _ceilings(axis, one)
         for place, dot in enumerate(one.dots, start=1):
             axis.plot(dot.intensity, dot.speed, linestyle="", markersize=5 + 3 * len(str(place)), markeredgewidth=0.3,
-                      color=_COLOURS[place % len(_COLOURS)], marker=f"${place}$", label=dot.label)  # fmt: skip
+                      color=COLOURS[place % len(COLOURS)], marker=f"${place}$", label=dot.label)  # fmt: skip
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_ylim(top=2 * one.peak)
@@ -167,8 +145,3 @@ def _save(drawn: Any, path: Path) -> Iterator[Path]:
         drawn.savefig(file, **options)
         yield file
     plt.close(drawn)
-
-
-def _count(value: float) -> str:
-    """A size on an axis: 512, 4k, 128k."""
-    return f"{value / 1024:.0f}k" if value >= 1024 else f"{value:.0f}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tfcost.report.layout import column_widths, fold, row_lines
-from tfcost.report.page import Amount, Cell, Class, Code, Page, Table
+from tfcost.report.page import Amount, Cell, Class, Code, Page, Plot, Table
 from tfcost.report.units import human
 
 _BEST = " *"
@@ -37,7 +37,7 @@ class TerminalWriter:
             alike = [row for other, more in zip(page.tables, texts, strict=True) for row in more
                      if other.columns == table.columns]  # fmt: skip
             self._table(table, rows, column_widths([table.columns, *alike]), header=table.columns != shown)
-            shown = table.columns
+            shown = () if table.plot else table.columns
         if page.notes:
             self._lines("")
         for note in page.notes:
@@ -54,9 +54,16 @@ class TerminalWriter:
         if header:
             self._print(row_lines(table.columns, widths, right, self.width), "dim")
         for row, cells in zip(rows, table.rows, strict=True):
-            self._print(row_lines(row, widths, right, self.width), "green" if any(map(_is_best, cells)) else "")
+            self._print(row_lines(row, widths, right, self.width), "green" if _all_best(cells) else "")
+        if table.plot:
+            self._plot(table.plot)
         for note in table.notes:
             self._lines(note, "italic")
+
+    def _plot(self, plot: Plot) -> None:
+        from tfcost.report.text_plot import plot_lines
+
+        self._print([self._encoded(line) for line in plot_lines(plot, self.width, self.ascii_only)], "")
 
     def _texts(self, table: Table) -> list[list[str]]:
         return [[self._cell(cell, table, index) for index, cell in enumerate(row)] for row in table.rows]
@@ -110,3 +117,8 @@ def to_ascii(text: str) -> str:
 
 def _is_best(cell: Cell) -> bool:
     return isinstance(cell, Amount) and cell.best
+
+
+def _all_best(cells: tuple[Cell, ...]) -> bool:
+    amounts = [cell for cell in cells if isinstance(cell, Amount)]
+    return bool(amounts) and all(amount.best for amount in amounts)

@@ -47,5 +47,5 @@ def _digits(value: Fraction) -> str:
 
 
 def _seconds(value: Fraction) -> str:
-    unit, size = next((pair for pair in _SECONDS if value >= pair[1]), _SECONDS[-1])
+    unit, size = next((pair for pair in _SECONDS if abs(value) >= pair[1]), _SECONDS[-1])
     return f"{_digits(value / size)} {unit}"

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
-from tfcost.analysis.answer import Answer, Evaluated
+from tfcost.analysis.answer import Evaluated
+from tfcost.analysis.query import Costed
 from tfcost.analysis.theta import Theta
 from tfcost.evidence.record import Case
 from tfcost.report.page import Cell, Class
 from tfcost.symbols import SYMBOLS
 
 
-def options_text(answer: Answer) -> str:
+def options_text(answer: Costed) -> str:
     """Implementation and options of an answer: "triton, causal: false"."""
     options = [f"{name}: {str(value).lower()}" for name, value in answer.query.options.items()]
     return ", ".join([answer.cost.implementation, *options])
