@@ -12,8 +12,8 @@ from tfcost.book import Book
 from tfcost.config.load import make_config
 from tfcost.cost import Cost, Operation
 from tfcost.errors import UserError
-from tfcost.formula import Formula
 from tfcost.evidence.record import Case
+from tfcost.formula import Formula
 
 WIDTHS = {"bfloat16": 2, "float16": 2, "float32": 4}
 _MOVED = ("read_bytes", "write_bytes")

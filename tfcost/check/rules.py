@@ -99,8 +99,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         _FLOPS, "library tiles",
-        "the library fills sizes up to its own tiles, with sides of 32, 64, … up to 384 (8 to 64 for a single row, 32 for a "
-        "single term)",
+        "the library fills sizes up to its own tiles, with sides of 32, 64, … up to 384 (8 to 64 for a single row, 32 "
+        "for a single term)",
         lambda cell: not cell.all_triton,
         lambda cell: cell.derived <= cell.measured <= cell.padded,
         lambda cell: cell.padded - cell.derived,
