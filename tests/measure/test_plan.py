@@ -14,7 +14,7 @@ PLAN = make_plan(BOOK, Selection())
 LENGTHS = ("n", "m", "w", "p")
 # Blocks and parts that no sweep runs by themselves: they are measured inside of whole models.
 OF_MODELS = {name for name in BOOK.names if {cost.scope for cost in BOOK.record(name).costs} <= {"block", "part"}}
-SWEPT = set(BOOK.names) - (OF_MODELS - {"transformer"})
+SWEPT = set(BOOK.names) - (OF_MODELS - {"transformer", "optimizers"})
 
 
 def test_every_case_has_all_that_its_formulas_need() -> None:
@@ -46,7 +46,7 @@ def test_six_lengths_odd_ones_two_widths_and_two_values_of_each_parameter() -> N
         for name in ("k", "w", "g", "s", "c", "E", "f", "t"):
             if name in case.sizes:
                 own[case.technique, name].add(case.sizes[name])
-    for name in SWEPT - {"transformer"}:
+    for name in SWEPT - {"transformer", "optimizers"}:
         assert len(lengths[name]) >= 6, name
         if name not in ("ffn", "moe"):
             assert widths[name] == {64, 128}, name
@@ -54,7 +54,7 @@ def test_six_lengths_odd_ones_two_widths_and_two_values_of_each_parameter() -> N
     assert single == []
     odd = {case.technique for case in PLAN.cases for name in LENGTHS if case.sizes.get(name, 0) % 64}
     # Those that only know whole blocks or experts that divide a batch have no odd lengths.
-    assert SWEPT - odd <= {"top-k", "cluster", "transformer"}
+    assert SWEPT - odd <= {"top-k", "cluster", "transformer", "optimizers"}
 
 
 def test_short_sequences_come_first() -> None:

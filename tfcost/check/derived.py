@@ -72,7 +72,7 @@ class Derived:
         return found
 
     def _products(self) -> Iterator[tuple[Mapping[str, Formula], int]]:
-        """The amounts of torch's matrix products, and how often each runs: those of a model's parts as often as these."""
+        """The amounts of torch's matrix products, and how often each runs: in a model, as often as its part."""
         if isinstance(self.cost, Cost):
             yield from ((one.amounts, 1) for one in self.cost.operations if _is_product(one))
             return
