@@ -41,6 +41,8 @@ def measure(wanted: list[Case], times: int) -> list[list[Measurement]]:
     found: dict[int, Measurement] = {}
 
     def on_event(place: int, event: Event) -> None:
+        if place not in numbered:  # about the machine
+            return
         if event["event"] != "measured":
             raise RuntimeError(f"{numbered[place].key}: {event.get('reason')}")
         found[place] = Measurement(numbered[place], 0, "", "", "measured", memory=Memory(**event["memory"]),

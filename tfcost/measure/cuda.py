@@ -1,6 +1,7 @@
 """The GPU as the measuring process sees it: allocator, clock, profiler brackets. Everything here needs CUDA."""
 
 import json
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,8 +11,11 @@ import torch
 from tfcost.measure.kernels import mark_kernel
 from tfcost.measure.memory import Account
 
-_BUSY_CYCLES = 3_000_000
-"""About a millisecond and a half."""
+_LEAST_BUSY, _MOST_BUSY, _SLACK = 1.5e-3, 30e-3, 1.2
+_CYCLES = 2e9
+"""For how many seconds the GPU is kept busy while Python launches a pass, as long as that took the last time and some
+slack; and cycles per second, at most.
+"""
 
 
 class Cuda:
@@ -103,25 +107,30 @@ class CudaAllocator:
 
 class CudaClock:
     """CUDA events around the pass. Before it, a buffer of twice L2's size is written over, and the GPU is kept busy so
-    long that Python has launched the kernels by then: their time is measured, not that of launching them.
+    long that Python has launched the kernels by then: their time is measured, not that of launching them (as far as the
+    launch queue holds them).
     """
 
     def __init__(self) -> None:
         size = torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
         self._buffer = torch.empty(2 * size, dtype=torch.int8, device="cuda")
         self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+        self._busy, self._begun = _LEAST_BUSY, 0.0
 
     def start(self) -> None:
         """Flushes L2, then starts."""
         self._buffer.zero_()
-        torch.cuda._sleep(_BUSY_CYCLES)  # type: ignore[no-untyped-call]
+        torch.cuda._sleep(int(self._busy * _CYCLES))  # type: ignore[no-untyped-call]
         first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         self._pairs.append((first, last))
         first.record()
+        self._begun = time.perf_counter()
 
     def stop(self) -> None:
         """Stops."""
         self._pairs[-1][1].record()
+        launching = time.perf_counter() - self._begun
+        self._busy = min(_MOST_BUSY, max(_LEAST_BUSY, _SLACK * launching))
 
     def seconds(self) -> float:
         """Milliseconds of the events, as seconds."""
