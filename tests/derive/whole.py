@@ -75,6 +75,7 @@ def value_of(cost: ModelCost, name: str) -> int:
 
 # Every operation with a number keeps it for backward as a tensor of 8 bytes, which on a GPU lies on the host.
 _NUMBERS, _FEW = 32, 64
+_FLOAT = 4
 
 
 def check_whole(fields: Mapping[str, Any], pass_: str, book: Book) -> None:
@@ -83,8 +84,9 @@ def check_whole(fields: Mapping[str, Any], pass_: str, book: Book) -> None:
     cost = compose(config, book, pass_=pass_)
     parameters, flops, peak = run_model(config, cost, book)
     assert value_of(cost, "matmul_flops") == flops
+    # An encoder's weights are there while the decoder takes a step, but what runs here is the decoder alone.
+    idle = int(cost.parameters.evaluate(cost.values)) - parameters
+    assert idle == 0 or (pass_ == "decode" and config.encoder is not None and idle > 0)
     # Sorting tokens by expert lets go of some indices a moment earlier or later than a trace sees: 0.1 %.
     few = peak // 1000 if config.moe is not None else _FEW + _NUMBERS * config.L
-    assert abs(value_of(cost, "peak_bytes") - peak) <= few, cost.peak_moment
-    if pass_ != "decode" or config.encoder is None:
-        assert cost.parameters.evaluate(cost.values) == parameters
+    assert abs(value_of(cost, "peak_bytes") - idle * _FLOAT - peak) <= few, cost.peak_moment
