@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 import torch
 
-from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step
+from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step, Transfer
 from tfcost.derive.labels import Label
 from tfcost.derive.loops import repeated
 from tfcost.derive.means import Meanings, check_linear, uses
@@ -144,6 +144,7 @@ def _cost(
         assumptions=(*variant.assumptions, *trace.notes),
         workspace=trace.workspace,
         composition=composition,
+        communication=_communication(trace.records, terms),
         moments=_moments(trace, terms),
         saved=_held(trace.saved, terms),
     )
@@ -169,6 +170,8 @@ def _quantities(trace: PassTrace, ideal: PassTrace, variant: Variant, terms: _Te
         "unique_bytes": Quantity(terms.formula(trace.unique_bytes), counted),
         "peak_bytes": Quantity(Formula.of(terms.peak(trace.peak)), counted),
     }
+    if any(record.group for record in trace.records):
+        found["communicated_bytes"] = total(lambda record: record.communicated_bytes)
     if trace.saved_bytes is not None:
         found["saved_bytes"] = Quantity(terms.formula(trace.saved_bytes), counted)
     if trace.parameters != 0:
@@ -216,15 +219,34 @@ def _operations(records: Iterable[Record], terms: _Terms) -> tuple[Operation, ..
     """One entry per distinct operation; equal ones of the same line are added up."""
     groups: dict[Any, list[Record]] = {}
     for record in records:
-        key = (record.label, record.name, record.launch, *(getattr(record, name) for name in AMOUNTS))
+        key = (record.label, record.name, record.group, record.launch, *(getattr(record, name) for name in AMOUNTS))
         groups.setdefault(key, []).append(record)
     return tuple(
         Operation(
-            name=group[0].name, step=group[0].label.step or "other", location=group[0].label.location,
+            name=_operation_name(group[0]), step=group[0].label.step or "other", location=group[0].label.location,
             code=group[0].label.code, amounts=_amounts(group, terms), launch=group[0].launch,
             launches=sum(record.launches for record in group),
         )
         for group in groups.values()
+    )  # fmt: skip
+
+
+def _operation_name(record: Record) -> str:
+    return f"{record.name} over {record.group}" if record.group else record.name
+
+
+def _communication(records: Iterable[Record], terms: _Terms) -> tuple[Transfer, ...]:
+    """What each kind of collective is given over each group of GPUs, in order of first appearance."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.communicated_bytes != 0:
+            groups.setdefault((record.name, record.group), []).append(record)
+    return tuple(
+        Transfer(
+            name.rpartition(".")[2].rstrip("_"), group, terms.formula(sp.Add(*(r.communicated_bytes for r in found))),
+            terms.formula(sp.Add(*(r.collectives for r in found))),
+        )
+        for (name, group), found in groups.items()
     )  # fmt: skip
 
 
