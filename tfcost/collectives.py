@@ -35,6 +35,13 @@ def connected(symbol: str, processes: dist.ProcessGroup) -> Iterator[Group]:
         del _PROCESSES[symbol]
 
 
+def group_of(symbol: str, size: int) -> Group:
+    """The group of `size` GPUs that this process is connected to under `symbol`; its first member where there is none,
+    as in a derivation.
+    """
+    return Group(symbol, size, dist.get_rank(_PROCESSES[symbol]) if symbol in _PROCESSES else 0)
+
+
 def all_reduce_(x: Tensor, group: Group) -> Tensor:
     """The sum of every GPU's x, in place of it on every GPU."""
     torch.ops.tfcost.all_reduce_(x, group.symbol, group.size)

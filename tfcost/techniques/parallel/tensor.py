@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor as TorchTensor
 
-from tfcost.collectives import Group
+from tfcost.collectives import group_of
 from tfcost.derive.subject import Size, Subject, Tensor
 from tfcost.derive.technique import Option, Technique, Variant
 from tfcost.techniques import flash, standard
@@ -36,7 +36,7 @@ def on_group(function: Callable[..., TorchTensor], symbol: str = GROUP) -> Calla
     """`function` with the number of GPUs, an argument called `symbol`, as its `group`."""
 
     def run(**arguments: Any) -> TorchTensor:
-        return function(group=Group(symbol, arguments.pop(symbol)), **arguments)
+        return function(group=group_of(symbol, arguments.pop(symbol)), **arguments)
 
     return run
 

@@ -1,0 +1,67 @@
+"""Counts what torch.distributed is asked to do: its own functions are wrapped, nothing of tfcost is looked at.
+
+Bytes are those of the buffer as the function's caller sees it: the whole of what is reduced, gathered, scattered,
+exchanged or sent.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+# Function of torch.distributed -> name of the collective, place of the argument whose bytes count.
+_COUNTED = {"all_reduce": ("all_reduce", 0), "all_gather_single": ("all_gather", 0),
+            "reduce_scatter_single": ("reduce_scatter", 1), "all_to_all_single": ("all_to_all", 1),
+            "send": ("send", 0)}  # fmt: skip
+
+
+class Counts:
+    """(bytes, calls) of each collective in the phase that runs."""
+
+    def __init__(self) -> None:
+        self.phases: list[Counter[str]] = [Counter()]
+        self.calls: list[Counter[str]] = [Counter()]
+
+    def begin(self) -> None:
+        self.phases.append(Counter())
+        self.calls.append(Counter())
+
+    def add(self, name: str, tensor: torch.Tensor) -> None:
+        self.phases[-1][name] += tensor.numel() * tensor.element_size()
+        self.calls[-1][name] += 1
+
+    def of(self, phase: int) -> dict[str, tuple[int, int]]:
+        return {name: (size, self.calls[phase][name]) for name, size in self.phases[phase].items()}
+
+
+@contextmanager
+def counting() -> Iterator[Counts]:
+    counts = Counts()
+    real = {name: getattr(dist, name) for name in (*_COUNTED, "batch_isend_irecv")}
+    for name, (kind, place) in _COUNTED.items():
+        setattr(dist, name, _counted(real[name], kind, place, counts))
+
+    def pairs(operations: list[Any]) -> Any:
+        for one in operations:
+            if one.op is dist.isend:
+                counts.add("shift", one.tensor)
+        return real["batch_isend_irecv"](operations)
+
+    dist.batch_isend_irecv = pairs
+    try:
+        yield counts
+    finally:
+        for name, function in real.items():
+            setattr(dist, name, function)
+
+
+def _counted(function: Callable[..., Any], kind: str, place: int, counts: Counts) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        largest = len(args) > 1 and args[1] == dist.ReduceOp.MAX if function.__name__ == "all_reduce" else False
+        counts.add(f"{kind}_max" if largest else kind, args[place])
+        return function(*args, **kwargs)
+
+    return run
