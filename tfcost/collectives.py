@@ -18,7 +18,7 @@ _PROCESSES: dict[str, dist.ProcessGroup] = {}
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The GPUs that split one thing among them: the `symbol` of their number, that number, and which of them this is."""
+    """GPUs that split one thing among them: the `symbol` of their number, that number, and which of them this is."""
 
     symbol: str
     size: int
@@ -60,26 +60,32 @@ def all_gather(x: Tensor, group: Group, rows: int | None = None) -> Tensor:
     return result
 
 
+def all_gather_(x: Tensor, group: Group) -> Tensor:
+    """Every GPU's own part of x [p·r, ...], part i being GPU i's, in place of x."""
+    torch.ops.tfcost.all_gather_(x, group.symbol, group.size)
+    return x
+
+
 def reduce_scatter(x: Tensor, group: Group, rows: int | None = None) -> Tensor:
-    """This GPU's part of the sum of every GPU's x: [r, ...] for x [p·r, ...]. `rows` says r in the caller's sizes."""
+    """The sum of every GPU's x, of it the part of this one: [r, ...] for x [p·r, ...]. `rows` is r, if given."""
     result: Tensor = torch.ops.tfcost.reduce_scatter(x, group.symbol, group.size, _or(rows, x.shape[0] // group.size))
     return result
 
 
 def all_to_all(x: Tensor, group: Group) -> Tensor:
-    """x [p·r, ...] in p parts, part i sent to GPU i; what the others sent to this one, in their order. [p·r, ...]."""
+    """Part i of x [p·r, ...] is sent to GPU i; returns what all sent to this one, in their order, [p·r, ...]."""
     result: Tensor = torch.ops.tfcost.all_to_all(x, group.symbol, group.size)
     return result
 
 
 def shift(x: Tensor, group: Group) -> Tensor:
-    """x sent to the next GPU of the ring; what the one before sent, of x's shape."""
+    """Sends x to the next GPU of the ring and returns what the one before sent, of x's shape."""
     result: Tensor = torch.ops.tfcost.shift(x, group.symbol, group.size)
     return result
 
 
 def send(x: Tensor, group: Group, to: int) -> None:
-    """x sent to GPU `to` of the group."""
+    """Sends x to GPU `to` of the group."""
     torch.ops.tfcost.send(x, group.symbol, group.size, to)
 
 
@@ -115,6 +121,13 @@ def _all_gather(x: Tensor, group: str, size: int, rows: int) -> Tensor:
     out = x.new_empty(rows, *x.shape[1:])
     dist.all_gather_single(out, x.contiguous(), group=_PROCESSES[group])
     return out
+
+
+@torch.library.custom_op("tfcost::all_gather_", mutates_args=("x",))
+def _all_gather_in_place(x: Tensor, group: str, size: int) -> None:
+    _check_parts(x, size)
+    own = x.chunk(size)[dist.get_rank(_PROCESSES[group])]
+    dist.all_gather_single(x, own, group=_PROCESSES[group])
 
 
 @torch.library.custom_op("tfcost::reduce_scatter", mutates_args=())
@@ -158,7 +171,7 @@ def _receive(x: Tensor, group: str, size: int, sender: int) -> None:
     dist.recv(x, dist.get_global_rank(processes, sender), processes)
 
 
-for _in_place in (_all_reduce, _all_reduce_max):
+for _in_place in (_all_reduce, _all_reduce_max, _all_gather_in_place):
     _in_place.register_fake(lambda x, group, size: None)
 for _one_way in (_send, _receive):
     _one_way.register_fake(lambda x, group, size, other: None)

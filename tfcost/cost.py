@@ -63,8 +63,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What one kind of `collective` ("all_reduce") over the GPUs whose number is the symbol `group` is given, in `bytes`
-    on one of them, and how many `calls` of it that is.
+    """What one kind of `collective` ("all_reduce") over the GPUs that the symbol `group` counts is given, in `bytes` on
+    one of them, and how many `calls` of it that is.
     """
 
     collective: str

@@ -49,7 +49,7 @@ _TABLE = (
     QuantityKind("parameter_bytes", "parameter memory", "B", False, "memory of the weights"),
     QuantityKind("parameters", "parameters", "1", False, "number of weights"),
     QuantityKind(
-        "communicated_bytes", "communicated", "B", True, "bytes that collectives are given on one GPU, by their definition"
+        "communicated_bytes", "communicated", "B", True, "bytes that collectives are given, on one GPU"
     ),
     QuantityKind("sram_bytes", "on-chip memory", "B", False, "on-chip memory of one kernel program"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.utils._python_dispatch import TorchDispatchMode
 
 # Function of torch.distributed -> name of the collective, place of the argument whose bytes count.
 _COUNTED = {"all_reduce": ("all_reduce", 0), "all_gather_single": ("all_gather", 0),
@@ -65,3 +66,34 @@ def _counted(function: Callable[..., Any], kind: str, place: int, counts: Counts
         return function(*args, **kwargs)
 
     return run
+
+
+class _Dispatched(TorchDispatchMode):
+    """Counts the operations that torch.distributed itself dispatches, whoever calls them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(func.overloadpacket)
+        if name in _DISPATCHED:
+            kind, place = _DISPATCHED[name]
+            tensors = args[place] if isinstance(args[place], list) else [args[place]]
+            self.counts[kind] += sum(one.numel() * one.element_size() for one in tensors)
+        elif name.startswith(("c10d.", "_c10d_functional.")) and not name.endswith("wait_tensor"):
+            raise AssertionError(f"no counter for {name}")
+        return func(*args, **(kwargs or {}))
+
+
+# Operation -> name of the collective, place of the argument whose bytes count.
+_DISPATCHED = {"c10d.allreduce_": ("all_reduce", 0), "c10d._allgather_base_": ("all_gather", 0),
+               "c10d._reduce_scatter_base_": ("reduce_scatter", 1),
+               "c10d.alltoall_base_": ("all_to_all", 1)}  # fmt: skip
+
+
+@contextmanager
+def dispatched() -> Iterator[Counter[str]]:
+    mode = _Dispatched()
+    with mode:
+        yield mode.counts

@@ -21,16 +21,23 @@ SECONDS = 120
 
 class Processes:
     def __init__(self, folder: Path) -> None:
-        context = mp.get_context("spawn")
-        self._pipes, self._processes = [], []
+        self._folder, self._starts = folder, 0
+        self._pipes: list[Connection] = []
+        self._processes: list[Any] = []
+
+    def _start(self) -> None:
+        context, self._starts = mp.get_context("spawn"), self._starts + 1
+        meeting = str(self._folder / f"meeting {self._starts}")
         for rank in range(COUNT):
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(rank, str(folder / "meeting"), there), daemon=True)
+            process = context.Process(target=_serve, args=(rank, meeting, there), daemon=True)
             process.start()
             self._pipes.append(here)
             self._processes.append(process)
 
     def run(self, count: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        if not self._pipes:
+            self._start()
         for pipe in self._pipes:
             pipe.send((count, function, arguments))
         found = []
@@ -49,6 +56,7 @@ class Processes:
         for process in self._processes:
             process.terminate()
             process.join(SECONDS)
+        self._pipes, self._processes = [], []
 
 
 def _serve(rank: int, meeting: str, pipe: Connection) -> None:

@@ -99,14 +99,16 @@ def compare(processes: dist.ProcessGroup, options: dict[str, Any], sizes: dict[s
         with counting() as counts:
             found = function(**own, **rest)
             counts.begin()
-            gradient = torch.randn(expected.shape, generator=torch.Generator().manual_seed(8)) if expected.dim() else None
+            gradient = None
+            if expected.dim():
+                gradient = torch.randn(expected.shape, generator=torch.Generator().manual_seed(8))
             expected.backward(gradient)
             found.backward(None if gradient is None else share("output", gradient, group.rank, t, split))
         torch.testing.assert_close(found, share("output", expected, group.rank, t, split), rtol=1e-4, atol=1e-5)
         for name, one in own.items():
             if one.requires_grad:
                 wanted = share(name, whole[name].grad, group.rank, t, split)
-                torch.testing.assert_close(one.grad, wanted, rtol=1e-4, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
+                torch.testing.assert_close(one.grad, wanted, rtol=1e-4, atol=1e-5, msg=f"the gradient of {name}")
         return {"forward": counts.of(0), "backward": counts.of(1)}
 
 
@@ -123,7 +125,9 @@ def measured(function: Callable[..., Any], own: dict[str, torch.Tensor], rest: d
     """Matmul FLOPs and peak memory of both passes of a training step, as `trace_part` defines its phases."""
 
     def step(begin: Callable[[], None]) -> None:
-        weights = {name: one.clone().requires_grad_(one.is_floating_point()) for name, one in own.items() if name != "x"}
+        weights = {name: one.clone() for name, one in own.items() if name != "x"}
+        for one in weights.values():
+            one.requires_grad_(one.is_floating_point())
         make = own["x"].clone if "x" in own else None
         run_released(function, make, {**weights, **rest}, begin, lambda: None, begin)
 

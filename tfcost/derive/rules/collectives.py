@@ -31,6 +31,14 @@ def _all_gather(call: Call) -> Amounts:
     return Amounts(communicated_bytes=_bytes(call, call.outputs[0]), group=call.args[1])
 
 
+@rule("tfcost.all_gather_")
+def _all_gather_in_place(call: Call) -> Amounts:
+    # This GPU's own part is read, the others' are written.
+    whole, size = _bytes(call, call.args[0]), call.sizes.expr(call.args[2])
+    own = whole / size
+    return Amounts(read_bytes=own, write_bytes=whole - own, communicated_bytes=whole, group=call.args[1])
+
+
 @rule("tfcost.all_to_all", "tfcost.shift", "tfcost.send")
 def _sent(call: Call) -> Amounts:
     return Amounts(communicated_bytes=_bytes(call, call.args[0]), group=call.args[1])

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from tfcost.collectives import Group, all_gather, all_reduce_, reduce_scatter
 
-_Function: Any = torch.autograd.Function
 
-
-class _Copied(_Function):
+class _Copied(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:
         ctx.group = group
@@ -28,7 +26,7 @@ class _Copied(_Function):
         return all_reduce_(gradient, ctx.group), None
 
 
-class _Reduced(_Function):
+class _Reduced(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group) -> Tensor:
         ctx.mark_dirty(x)
@@ -39,7 +37,7 @@ class _Reduced(_Function):
         return gradient, None
 
 
-class _Scattered(_Function):
+class _Scattered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group, rows: int) -> Tensor:
         ctx.group, ctx.rows = group, x.shape[0]
@@ -50,12 +48,12 @@ class _Scattered(_Function):
         return all_gather(gradient, ctx.group, ctx.rows), None, None
 
 
-class _GatheredLinears(_Function):
+class _GatheredLinears(torch.autograd.Function):
     """Keeps this GPU's rows alone, and gathers all of them again for the weights' gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group, rows: int, count: int, *tensors: Tensor | None) -> Any:
-        weights, biases = tensors[:count], tensors[count:]
+        weights, biases = [one for one in tensors[:count] if one is not None], tensors[count:]
         ctx.save_for_backward(x, *weights)
         ctx.group, ctx.rows, ctx.biased = group, rows, [bias is not None for bias in biases]
         every = all_gather(x, group, rows)
@@ -77,25 +75,25 @@ class _GatheredLinears(_Function):
 
 def copied(x: Tensor, group: Group) -> Tensor:
     """X itself; its gradient is the sum of every GPU's. Any shape."""
-    result: Tensor = _Copied.apply(x, group)
+    result: Tensor = _Copied.apply(x, group)  # type: ignore[no-untyped-call]
     return result
 
 
 def reduced(x: Tensor, group: Group) -> Tensor:
     """The sum of every GPU's x, in its place; the gradient passes as it is. Any shape."""
-    result: Tensor = _Reduced.apply(x, group)
+    result: Tensor = _Reduced.apply(x, group)  # type: ignore[no-untyped-call]
     return result
 
 
 def scattered(x: Tensor, group: Group, rows: int) -> Tensor:
-    """This GPU's `rows` rows of the sum of every GPU's x [T·rows, ...]; all gradients are gathered."""
-    result: Tensor = _Scattered.apply(x, group, rows)
+    """The `rows` rows of this GPU of the sum of every GPU's x [T·rows, ...]; all gradients are gathered."""
+    result: Tensor = _Scattered.apply(x, group, rows)  # type: ignore[no-untyped-call]
     return result
 
 
 def gathered_linears(
     x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], group: Group, rows: int
 ) -> tuple[Tensor, ...]:
-    """X·Wᵀ + bias for every weight, x being the rows of all GPUs. x: [rows/T, d]; weights: [e, d]; returns [rows, e]."""
-    result: tuple[Tensor, ...] = _GatheredLinears.apply(x, group, rows, len(weights), *weights, *biases)
+    """X·Wᵀ + bias for every weight and the rows of all GPUs. x: [rows/T, d]; weights: [e, d]; returns [rows, e]s."""
+    result: tuple[Tensor, ...] = _GatheredLinears.apply(x, group, rows, len(weights), *weights, *biases)  # type: ignore[no-untyped-call]
     return result

@@ -16,9 +16,8 @@ from tfcost.derive.subject import Size, Subject, Tensor
 from tfcost.derive.technique import Option, Technique, Variant
 from tfcost.techniques import flash, standard
 from tfcost.techniques.ffn import ACTIVATIONS
-from tfcost.techniques.layers import Core
 from tfcost.techniques.parallel import blocks, vocabulary
-from tfcost.techniques.variants import HEADS, SURROUNDINGS, biases, norm_weights, projections
+from tfcost.techniques.variants import HEADS, SURROUNDINGS, Attention, biases, norm_weights, projections
 
 GROUP = "T"
 _ROWS = {"whole": "b,n,d", "split": "b*j,d"}
@@ -26,7 +25,7 @@ _ROWS = {"whole": "b,n,d", "split": "b*j,d"}
 _OWN = {"h_kv": "h_kv/T", "r": "h/h_kv", "f": "f/T", "V": "V/T", "j": "n/T"}
 _ALL = "T*j"
 _EVERY_DTYPE, _HALVES = ("bfloat16", "float16", "float32"), ("bfloat16", "float16")
-_CORES: tuple[tuple[str, Core, bool, Mapping[str, int], tuple[str, ...]], ...] = (
+_CORES: tuple[tuple[str, Attention, bool, Mapping[str, int], tuple[str, ...]], ...] = (
     ("standard", standard.attention, False, {}, _EVERY_DTYPE),
     *(("flash", flash.attention, True, {"d_h": width}, _HALVES) for width in flash.HEAD_WIDTHS),
 )
@@ -121,7 +120,7 @@ TECHNIQUE = Technique(
     implementation="torch",
     summary="T GPUs share out heads, hidden width and vocabulary, and exchange rows at both ends of every block.",
     options={
-        "rows": Option(tuple(_ROWS), "whole", "rows between the blocks: all on every GPU, or split (sequence parallel)"),
+        "rows": Option(tuple(_ROWS), "whole", "rows between blocks: all on every GPU, or split (sequence parallel)"),
     },
     defaults={"T": 2},
     variants=_variants,

@@ -16,10 +16,10 @@ from tfcost.techniques.layers import layer_norm
 from tfcost.techniques.parallel.blocks import own_weights
 from tfcost.techniques.parallel.exchange import copied, gathered_linears, reduced, scattered
 
-_Function: Any = torch.autograd.Function
 
-
-def embed(tokens: Tensor, table: Tensor, group: Group, rows: int | None = None, positions: Tensor | None = None) -> Tensor:
+def embed(
+    tokens: Tensor, table: Tensor, group: Group, rows: int | None = None, positions: Tensor | None = None
+) -> Tensor:
     """Token rows plus learned positions. tokens: [b, n]; table: [V/T, d]; positions: [P, d]; returns [b, n, d], or this
     GPU's `rows` rows of them, [rows, d].
     """
@@ -51,7 +51,7 @@ def head_loss(x: Tensor, table: Tensor, targets: Tensor, group: Group, rows: int
         else:
             (scores,) = gathered_linears(x, (table,), (None,), group, rows)
     with step("loss"):
-        losses: Tensor = _CrossEntropy.apply(scores.view(-1, table.shape[0]), targets.view(-1), group)
+        losses: Tensor = _CrossEntropy.apply(scores.view(-1, table.shape[0]), targets.view(-1), group)  # type: ignore[no-untyped-call]
         return losses.mean()
 
 
@@ -62,7 +62,7 @@ def _own_words(words: Tensor, count: int, group: Group) -> tuple[Tensor, Tensor]
     return own.masked_fill_(outside, 0), outside
 
 
-class _CrossEntropy(_Function):
+class _CrossEntropy(torch.autograd.Function):
     """-log softmax of the target, per row; keeps the softmax of this GPU's words."""
 
     @staticmethod
