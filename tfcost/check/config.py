@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from pydantic_core import PydanticCustomError
 
 from tfcost.check.contract import Contract, parse_contract
-from tfcost.config.model import Count, Name, shown
+from tfcost.config.fields import Count, Name, shown
 from tfcost.config.problems import first_problem, message_of, place_of
 from tfcost.config.yaml_file import Path_, YamlFile, read_yaml
 from tfcost.errors import UserError, nearest

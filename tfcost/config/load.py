@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from tfcost.config.model import ModelConfig, Training
+from tfcost.config.layer import Experts, Latent, LayerChange
+from tfcost.config.model import Encoder, LayerRun, ModelConfig, Training
 from tfcost.config.problems import first_problem, message_of, place_of
 from tfcost.config.yaml_file import Path_, YamlFile, read_yaml
 from tfcost.errors import UserError
@@ -43,5 +44,11 @@ def _user_error(error: ValidationError, file: YamlFile, overrides: Mapping[str, 
     return file.error(place, message)
 
 
+_INSIDE: Mapping[str | int, type[BaseModel]] = {
+    "training": Training, "moe": Experts, "mla": Latent, "encoder": Encoder, "layers": LayerRun, "pattern": LayerChange,
+}  # fmt: skip
+
+
 def _known_keys(place: Path_) -> Collection[str]:
-    return Training.model_fields if len(place) > 1 else ModelConfig.model_fields
+    around = [_INSIDE[key] for key in place[:-1] if key in _INSIDE]
+    return (around[-1] if around else ModelConfig).model_fields

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tfcost.config.model import shown
+from tfcost.config.fields import shown
 from tfcost.config.yaml_file import Path_, YamlFile
 from tfcost.errors import nearest
 
@@ -40,7 +40,7 @@ def message_of(problem: ErrorDetails, known: KnownKeys) -> str:
         case "literal_error":
             choices = problem["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return f"{name}: no such choice: {shown(found)}{nearest(str(found), choices)}"
-        case "count":
+        case "count" | "choice":
             return f"{name}: {problem['msg']}"
         case _:
             expected = problem["msg"].removeprefix("Input should be ")

@@ -13,14 +13,15 @@ from tfcost.derive.errors import DerivationError
 from tfcost.derive.sizes import Sizes
 from tfcost.formula import Formula
 
-Role = Literal["input", "parameter", "index"]
+Role = Literal["input", "parameter", "index", "constant"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """A tensor argument: `shape` in symbols ("b,h,n,d_h"), its role, and a dtype if not the run's own.
 
-    An "input" and a "parameter" get gradients, an "index" (integers: tokens, targets) does not.
+    An "input" and a "parameter" get gradients; an "index" (integers: tokens, targets) and a "constant" (tables that are
+    made once for all layers) do not.
     """
 
     shape: str
@@ -77,4 +78,4 @@ def _build_tensor(argument: Tensor, subject: Subject, sizes: Sizes, dtype: torch
         shape.append(sizes.build(dimension.sympy, subject.fixed))
     kind = argument.dtype or (torch.int64 if argument.role == "index" else dtype)
     tensor = torch.empty(shape, dtype=kind)
-    return tensor.requires_grad_(training and argument.role != "index")
+    return tensor.requires_grad_(training and argument.role in ("input", "parameter"))

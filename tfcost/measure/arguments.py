@@ -66,4 +66,4 @@ def make_tensor(
     made = torch.randn(shape, device=device, dtype=argument.dtype or dtype)
     if argument.role == "parameter":
         made.mul_(shape[-1] ** -0.5)
-    return made.requires_grad_(training)
+    return made.requires_grad_(training and argument.role != "constant")
