@@ -18,7 +18,8 @@ from tfcost.derive.subject import Size, Subject
 from tfcost.derive.subject import Tensor as Shape
 from tfcost.derive.technique import Option, Technique, Variant
 from tfcost.steps import step
-from tfcost.techniques.parallel.tensor import on_group
+from tfcost.techniques.parallel.exchange import Kept
+from tfcost.techniques.parallel.parts import on_group
 
 GROUP = "D"
 Shapes = Mapping[str, Sequence[int]]
@@ -95,35 +96,22 @@ def _pieces(flat: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
 class Sharded:
     """A part of a model whose weights lie on D GPUs as one flat vector each has a part of."""
 
+    kept: Kept
+
     def __init__(self, function: Callable[..., Tensor], shapes: Shapes, group: Group) -> None:
         """`function` takes x and the weights by the names of `shapes`."""
         self._function, self.shapes, self.group = function, shapes, group
-        self._count = sum(prod(shape) for shape in shapes.values())
-        self._again: Tensor | None = None
+        self.count = sum(prod(shape) for shape in shapes.values())
 
     def __call__(self, shard: Tensor, **others: Any) -> Tensor:
         """`function(**weights, **others)`. shard: [N/D]; its gradient is that of this part, the mean over the GPUs."""
+        own = shard.detach()
+        self.kept = Kept(lambda: gathered_weights(own, self.group, self.count))
         weights = _Gathered.apply(shard, self)  # type: ignore[no-untyped-call]
-        storage = weights[0].untyped_storage()._cdata
-
-        def pack(tensor: Tensor) -> Any:
-            if tensor.untyped_storage()._cdata != storage:
-                return tensor
-            return tensor.shape, tensor.stride(), tensor.storage_offset()
-
-        def unpack(kept: Any) -> Tensor:
-            return kept if isinstance(kept, Tensor) else self._gathered_again(shard).as_strided(*kept)
-
         named = dict(zip(self.shapes, weights, strict=True))
-        del weights
-        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        with self.kept.instead_of(weights[0]):
+            del weights
             return self._function(**named, **others)
-
-    def _gathered_again(self, shard: Tensor) -> Tensor:
-        """All weights, gathered once for the whole backward pass."""
-        if self._again is None:
-            self._again = gathered_weights(shard.detach(), self.group, self._count)
-        return self._again
 
 
 class _Gathered(torch.autograd.Function):
@@ -132,11 +120,11 @@ class _Gathered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shard: Tensor, part: Sharded) -> tuple[Tensor, ...]:
         ctx.part, ctx.own = part, shard.shape[0]
-        return _pieces(gathered_weights(shard, part.group, part._count), part.shapes)
+        return _pieces(gathered_weights(shard, part.group, part.count), part.shapes)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        ctx.part._again = None
+        ctx.part.kept.drop()
         return gradient_shard(gradients, ctx.part.group, ctx.own), None
 
 

@@ -2,10 +2,11 @@
 
 Tensor parallelism (Shoeybi et al. 2019, arXiv 1909.08053, section 3): rows are whole on every GPU; the region begins
 with `copied` and ends with `reduced`. Sequence parallelism (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2):
-outside the region every GPU has its own rows; it begins with `gathered_linears` and ends with `scattered`.
+outside the region every GPU has its own rows; it begins with `gathered` and ends with `scattered`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ class _Copied(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         # The gradient was made for this region alone: nobody else reads it.
-        return all_reduce_(gradient, ctx.group), None
+        return all_reduce_(gradient.contiguous(), ctx.group), None
 
 
 class _Reduced(torch.autograd.Function):
@@ -37,6 +38,18 @@ class _Reduced(torch.autograd.Function):
         return gradient, None
 
 
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kept: "Kept", group: Group, rows: int) -> Tensor:
+        ctx.kept, ctx.group, ctx.rows = kept, group, x.shape[0]
+        return all_gather(x, group, rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        ctx.kept.drop()
+        return reduce_scatter(gradient, ctx.group, ctx.rows), None, None, None
+
+
 class _Scattered(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, group: Group, rows: int) -> Tensor:
@@ -46,31 +59,6 @@ class _Scattered(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         return all_gather(gradient, ctx.group, ctx.rows), None, None
-
-
-class _GatheredLinears(torch.autograd.Function):
-    """Keeps this GPU's rows alone, and gathers all of them again for the weights' gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, group: Group, rows: int, count: int, *tensors: Tensor | None) -> Any:
-        weights, biases = [one for one in tensors[:count] if one is not None], tensors[count:]
-        ctx.save_for_backward(x, *weights)
-        ctx.group, ctx.rows, ctx.biased = group, rows, [bias is not None for bias in biases]
-        every = all_gather(x, group, rows)
-        return tuple(torch.nn.functional.linear(every, w, b) for w, b in zip(weights, biases, strict=True))
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, *weights = ctx.saved_tensors
-        total = gradients[0] @ weights[0]
-        for gradient, weight in zip(gradients[1:], weights[1:], strict=True):
-            total.add_(gradient @ weight)
-        own = reduce_scatter(total, ctx.group, x.shape[0])
-        del total
-        every = all_gather(x, ctx.group, ctx.rows)
-        of_weights = [gradient.t() @ every for gradient in gradients]
-        of_biases = [one.sum(0) if biased else None for one, biased in zip(gradients, ctx.biased, strict=True)]
-        return own, None, None, None, *of_weights, *of_biases
 
 
 def copied(x: Tensor, group: Group) -> Tensor:
@@ -85,15 +73,49 @@ def reduced(x: Tensor, group: Group) -> Tensor:
     return result
 
 
+def gathered(x: Tensor, kept: "Kept", group: Group, rows: int) -> Tensor:
+    """All `rows` rows of x [rows/T, ...]; their gradients are summed and scattered."""
+    result: Tensor = _Gathered.apply(x, kept, group, rows)  # type: ignore[no-untyped-call]
+    return result
+
+
 def scattered(x: Tensor, group: Group, rows: int) -> Tensor:
     """The `rows` rows of this GPU of the sum of every GPU's x [T·rows, ...]; all gradients are gathered."""
     result: Tensor = _Scattered.apply(x, group, rows)  # type: ignore[no-untyped-call]
     return result
 
 
-def gathered_linears(
-    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor | None], group: Group, rows: int
-) -> tuple[Tensor, ...]:
-    """X·Wᵀ + bias for every weight and the rows of all GPUs. x: [rows/T, d]; weights: [e, d]; returns [rows, e]s."""
-    result: tuple[Tensor, ...] = _GatheredLinears.apply(x, group, rows, len(weights), *weights, *biases)  # type: ignore[no-untyped-call]
-    return result
+class Kept:
+    """Stands for a gathered tensor in what the backward pass needs: it is gathered again then, once, and dropped."""
+
+    def __init__(self, again: Callable[[], Tensor]) -> None:
+        """`again` makes a tensor with the same elements in the same places."""
+        self._make: Callable[[], Tensor] | None = again
+        self._made: Tensor | None = None
+
+    @contextmanager
+    def instead_of(self, tensor: Tensor) -> Iterator[None]:
+        """What the code of the block saves of `tensor`, or of views of it, is kept as the way it lies in it."""
+        storage = tensor.untyped_storage()._cdata
+        del tensor
+
+        def pack(saved: Tensor) -> Any:
+            if saved.untyped_storage()._cdata != storage:
+                return saved
+            return saved.shape, saved.stride(), saved.storage_offset()
+
+        def unpack(packed: Any) -> Tensor:
+            return packed if isinstance(packed, Tensor) else self._gathered().as_strided(*packed)
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+            yield
+
+    def drop(self) -> None:
+        """The backward pass needs it no more."""
+        self._make = self._made = None
+
+    def _gathered(self) -> Tensor:
+        if self._made is None:
+            assert self._make is not None, "a gathered tensor is needed after its gradient was made"
+            self._made = self._make()
+        return self._made
