@@ -78,9 +78,11 @@ def all_to_all(x: Tensor, group: Group) -> Tensor:
     return result
 
 
-def shift(x: Tensor, group: Group) -> Tensor:
-    """Sends x to the next GPU of the ring and returns what the one before sent, of x's shape."""
-    result: Tensor = torch.ops.tfcost.shift(x, group.symbol, group.size)
+def shift(x: Tensor, group: Group, places: int = 1) -> Tensor:
+    """Sends x to the GPU that many `places` further in the ring and returns what came from as many before, of x's
+    shape.
+    """
+    result: Tensor = torch.ops.tfcost.shift(x, group.symbol, group.size, places)
     return result
 
 
@@ -149,10 +151,10 @@ def _all_to_all(x: Tensor, group: str, size: int) -> Tensor:
 
 
 @torch.library.custom_op("tfcost::shift", mutates_args=())
-def _shift(x: Tensor, group: str, size: int) -> Tensor:
+def _shift(x: Tensor, group: str, size: int, places: int) -> Tensor:
     processes, out = _PROCESSES[group], x.new_empty(x.shape)
     rank = dist.get_rank(processes)
-    there, back = (dist.get_global_rank(processes, (rank + step) % size) for step in (1, -1))
+    there, back = (dist.get_global_rank(processes, (rank + step) % size) for step in (places, -places))
     pair = [dist.P2POp(dist.isend, x.contiguous(), there, processes), dist.P2POp(dist.irecv, out, back, processes)]
     for request in dist.batch_isend_irecv(pair):
         request.wait()
@@ -177,5 +179,5 @@ for _one_way in (_send, _receive):
     _one_way.register_fake(lambda x, group, size, other: None)
 for _resized in (_all_gather, _reduce_scatter):
     _resized.register_fake(lambda x, group, size, rows: x.new_empty(rows, *x.shape[1:]))
-for _alike in (_all_to_all, _shift):
-    _alike.register_fake(lambda x, group, size: x.new_empty(x.shape))
+_all_to_all.register_fake(lambda x, group, size: x.new_empty(x.shape))
+_shift.register_fake(lambda x, group, size, places: x.new_empty(x.shape))
