@@ -11,6 +11,7 @@ from tfcost.analysis.answer import ADDITIVE, TIME, Evaluated, added_amounts, eva
 from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.dominance import Flip, Share, flips, shares
 from tfcost.analysis.model import ONE, ModelCost, Row
+from tfcost.analysis.model.algebra import added, collected, over
 from tfcost.analysis.predict import BOUNDS, Machine, Prediction, predict
 from tfcost.analysis.shown import along_n, model_regime, with_hidden_width
 from tfcost.analysis.theta import Theta
@@ -68,6 +69,15 @@ class PartView:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerView:
+    """One kind of layer, of which the model has `count`: what one of them costs; `parts` are the names of its parts."""
+
+    parts: tuple[str, ...]
+    count: Formula
+    entries: Mapping[str, Entry]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """Which term of `quantity` is the largest at the model's sizes, at one `scope` ("layer" or "model"), and where
     along n that changes.
@@ -81,11 +91,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """A whole model: its parts, one layer, the totals, and the classes of its time and memory."""
+    """A whole model: its parts, one layer of each kind, the totals, and the classes of its time and memory."""
 
     cost: ModelCost
     parts: tuple[PartView, ...]
-    layer: Mapping[str, Entry]
+    layers: tuple[LayerView, ...]
     quantities: Mapping[str, Evaluated]
     time: Theta | None
     space: Theta | None
@@ -110,16 +120,17 @@ class _Evaluator:
         rows: dict[tuple[str, str], list[Row]] = {}
         for row in self.cost.rows:
             rows.setdefault((row.part, row.count.text), []).append(row)
-        layer = self._entries([row for row in self.cost.rows if row.count != ONE])
+        layers = tuple(self._layer(names, count) for names, count in _kinds(self.cost).items())
+        most = max(layers, key=lambda layer: layer.count.evaluate(self.values))
         arithmetic = [self.cost.quantities[name].exact for name in TIME]
         return Breakdown(
             self.cost,
             tuple(self._part(part_rows) for part_rows in rows.values()),
-            layer,
+            layers,
             self.quantities,
             time=time_class(arithmetic, self.values, self.fixed),
             space=self.quantities["peak_bytes"].theta,
-            rules=tuple(_rules(layer, self.quantities, self.values)),
+            rules=tuple(_rules(most.entries, self.quantities, self.values)),
         )
 
     def _quantity(self, name: str, one: Quantity) -> Evaluated:
@@ -142,6 +153,18 @@ class _Evaluator:
         parameters = evaluate("parameters", weights, self.values, fixed=self.fixed)
         return PartView(name, count, steps, steps[0].entries if len(rows) == 1 else self._entries(rows), parameters)
 
+    def _layer(self, names: tuple[str, ...], count: Formula) -> LayerView:
+        """One layer made of the parts `names`; of what runs less often than once a layer, its share."""
+        counts = {part.name: part.count for part in self.cost.parts}
+        rows = [self._share(row, counts[row.source]) for row in self.cost.rows if row.source in names]
+        return LayerView(names, count, self._entries([replace(row, count=count) for row in rows]))
+
+    def _share(self, row: Row, of: Formula) -> Row:
+        if row.count == of:
+            return row
+        share = collected(over(row.count, of))
+        return replace(row, amounts={name: times(share, amount) for name, amount in row.amounts.items()})
+
     def _entries(self, rows: Sequence[Row]) -> dict[str, Entry]:
         """The sums of `rows`, which are all done equally often, in every additive quantity that they have."""
         entries = {}
@@ -157,6 +180,16 @@ class _Evaluator:
         whole = self.quantities[name].value
         share = Fraction(value) / whole if whole else Fraction(0)
         return Entry(each, count, value, share)
+
+
+def _kinds(cost: ModelCost) -> dict[tuple[str, ...], Formula]:
+    """The kinds of layers, by the names of their parts, and how many there are of each."""
+    found: dict[tuple[str, ...], list[Formula]] = {}
+    for run in cost.runs:
+        for layer in run.layers:
+            if layer[0].forward.scope == "block":
+                found.setdefault(tuple(part.name for part in layer), []).append(run.count)
+    return {names: counts[0] if len(counts) == 1 else collected(added(counts)) for names, counts in found.items()}
 
 
 def _product(count: Formula, formula: Formula) -> Formula:
@@ -193,14 +226,14 @@ def predict_model(cost: ModelCost, device: Machine) -> Prediction | None:
     """The time of the model on `device`: every operation of every part, as often as it runs; None for sizes that are
     too large, or where a part was derived for other sizes (an optimizer step).
     """
-    values = {**cost.values, "N": int(cost.parameters.evaluate(cost.values))}
+    values: dict[str, int | Fraction] = {**cost.values, "N": cost.parameters.evaluate(cost.values)}
+    updates = [part for part in cost.parts if part.name == "optimizer"]
     try:
         times_ = [
-            (predict(one, values, device, cost.dtype), part.count.evaluate(values))
-            for part in cost.parts
-            for one in (part.forward, part.backward)
-            if one is not None
+            (predict(one.cost, {**values, **one.part.values}, device, cost.dtype), one.count.evaluate(values))
+            for one in cost.executions
         ]
+        times_ += [(predict(part.forward, values, device, cost.dtype), 1) for part in updates]
     except UserError:
         return None
     seconds = sum(time.seconds * float(count) for time, count in times_)

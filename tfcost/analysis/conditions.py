@@ -22,7 +22,7 @@ _HOLDS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "is odd": lambda size, two: size % two == 1,
 }  # fmt: skip
 _MULTIPLES = frozenset({"divides", "is odd"})
-Sizes = Mapping[str, int]
+Sizes = Mapping[str, int | Fraction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def span(assumptions: Iterable[str], values: Sizes, symbols: Iterable[str], long
         there = {**values, **dict.fromkeys(names, size)}
         return all(condition.holds(there) for condition in asked)
 
-    present = values[names[0]]
+    present = int(values[names[0]])
     return _last(allowed, present, 1), _last(allowed, present, max(longest, present))
 
 

@@ -63,7 +63,7 @@ class Prediction:
     kind: str = "prediction"
 
 
-def predict(cost: Cost, values: Mapping[str, int], device: Machine, dtype: str | None = None) -> Prediction:
+def predict(cost: Cost, values: Mapping[str, Exact], device: Machine, dtype: str | None = None) -> Prediction:
     """The time of `cost` at `values` on `device`; matrix products run in `dtype` (the cost's own if None).
 
     A kernel reads many bytes more than once; what comes from device memory is then at most each distinct byte once

@@ -140,10 +140,11 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tu
     `extra` of the backward pass describes the part to whoever composes a chain: the peak of each pass above what was
     alive when it began (`forward_local_bytes`, with the input; `backward_local_bytes`, with the output's gradient),
     what the forward pass leaves (`saved_bytes`), `input_bytes`, `output_bytes`, and what the backward pass leaves:
-    `gradient_bytes` of its parameters, and nothing else.
+    `gradient_bytes` of its parameters, and nothing else. `released_input_bytes` is there if the input is not kept.
     """
     levels: dict[str, tuple[sp.Expr, ...]] = {}
     forward: list[PassTrace] = []
+    inputs: set[int] = set()
     first = subject.arguments.get("x")
     with _environment(subject, dtype, device) as (sizes, tracer):
         rest = Subject(subject.function, {k: v for k, v in subject.arguments.items() if k != "x"}, subject.sizes,
@@ -156,6 +157,7 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tu
             alone = Subject(subject.function, {"x": first}, subject.sizes, subject.fixed)
             made = build_arguments(alone, sizes, dtype, training=False)["x"]
             assert isinstance(made, torch.Tensor)
+            inputs.add(memory.serial(made))
             return made
 
         def begin_forward() -> None:
@@ -165,6 +167,7 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tu
         def end_forward() -> None:
             forward.append(_finish(subject, arguments, tracer))
             levels["after_forward"] = (memory.live(),)
+            inputs.intersection_update(memory.serials())
 
         def begin_backward() -> None:
             levels["backward_start"] = (memory.live(),)
@@ -174,11 +177,11 @@ def trace_part(subject: Subject, dtype: torch.dtype, device: str = "cuda") -> tu
         run_released(subject.function, make, arguments, begin_forward, end_forward, begin_backward)
         backward = _finish(subject, arguments, tracer)
         levels["end"] = (memory.live(),)
-    return _with_extra(forward[0], backward, levels, base)
+    return _with_extra(forward[0], backward, levels, base, releases_input=make is not None and not inputs)
 
 
 def _with_extra(
-    forward: PassTrace, backward: PassTrace, levels: dict[str, tuple[sp.Expr, ...]], base: sp.Expr
+    forward: PassTrace, backward: PassTrace, levels: dict[str, tuple[sp.Expr, ...]], base: sp.Expr, releases_input: bool
 ) -> tuple[PassTrace, PassTrace]:
     """What a chain needs: everything relative to what was alive when the pass began."""
     start, after, turn, end = (levels[key][0] for key in ("start", "after_forward", "backward_start", "end"))
@@ -191,6 +194,9 @@ def _with_extra(
         "gradient_bytes": (sp.expand(end - base),),
     }
     saved, given = extra["saved_bytes"][0], extra["input_bytes"][0]
+    # A loss, which is no link between others, has no output.
+    if releases_input and extra["output_bytes"][0] != 0:
+        extra["released_input_bytes"] = (given,)
     return (
         replace(forward, saved_bytes=saved, input_bytes=given),
         replace(backward, saved_bytes=saved, extra=extra),

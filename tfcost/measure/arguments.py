@@ -4,6 +4,7 @@ In: a variant, the sizes of a case, dtype and device. Out: what the subject's fu
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -16,9 +17,9 @@ from tfcost.formula import Formula
 _INDEXED = "V"
 
 
-def concrete_sizes(variant: Variant, values: Mapping[str, int]) -> dict[str, int]:
+def concrete_sizes(variant: Variant, values: Mapping[str, int | Fraction]) -> dict[str, int]:
     """A number for every size of the variant's subject. UserError if one does not follow from `values`."""
-    known = dict(values)
+    known: dict[str, int | Fraction] = dict(values)
     # A derivation puts meanings in one after the other; later ones may stand in earlier ones.
     for name, meaning in reversed(variant.substitutions):
         known[name] = whole(meaning, known)
@@ -26,10 +27,10 @@ def concrete_sizes(variant: Variant, values: Mapping[str, int]) -> dict[str, int
     missing = sorted(set(variant.subject.sizes) - known.keys())
     if missing:
         raise UserError(f"no value for {', '.join(missing)}, a size of {variant.scope}")
-    return known
+    return {name: whole(name, known) if name in variant.subject.sizes else int(size) for name, size in known.items()}
 
 
-def whole(expression: str, values: Mapping[str, int]) -> int:
+def whole(expression: str, values: Mapping[str, int | Fraction]) -> int:
     """The value of an expression that is a size. UserError if it is no whole number."""
     found = Formula(expression).evaluate(values)
     if not isinstance(found, int):

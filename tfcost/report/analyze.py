@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from tfcost.analysis.answer import ADDITIVE, Evaluated
-from tfcost.analysis.breakdown import Breakdown, Entry, PartView
+from tfcost.analysis.breakdown import Breakdown, Entry, LayerView, PartView
 from tfcost.analysis.claims import CheckedClaim
 from tfcost.analysis.predict import Prediction
 from tfcost.book import TechniqueRecord
@@ -49,7 +49,7 @@ def _page(
 ) -> Page:
     cost = model.cost
     lines = (f"{cost.pass_}, {cost.dtype}, {_description(config)}", sizes_line(cost.values))
-    tables = [_step_table(name, model, exact) for name in ADDITIVE if name in model.layer]
+    tables = [_step_table(name, model, exact) for name in ADDITIVE if name in model.layers[0].entries]
     tables += [_total_table(model, time, exact), _weights_table(model, config, exact)]
     notes = [sentence for rule in model.rules for sentence in rule_sentences(rule, cost.values["n"])]
     if explained is None:
@@ -77,9 +77,10 @@ def _document(
 
 
 def _results(model: Breakdown, config: ModelConfig, time: Prediction | None) -> list[dict[str, Any]]:
-    """The whole model, one layer, and every part."""
+    """The whole model, one layer of each kind, and every part."""
+    layers = [_layer_result(layer, model, config) for layer in model.layers]
     parts = [_part_result(part, model, config) for part in model.parts]
-    return [_model_result(model, config, time), _layer_result(model, config), *parts]
+    return [_model_result(model, config, time), *layers, *parts]
 
 
 def _description(config: ModelConfig) -> str:
@@ -99,7 +100,9 @@ def _step_table(quantity: str, model: Breakdown, exact: bool) -> Table:
             steps = [step for step in part.steps if quantity in step.entries]
             rows += [_row(f"  {step.name}", step.entries[quantity], exact) for step in steps if len(part.steps) > 1]
             noted[part.name] = part.entries[quantity].each
-    rows.append(_row("one layer", model.layer[quantity], exact))
+    for layer in model.layers:
+        if quantity in layer.entries:
+            rows.append(_row(_layer_name(layer, model), layer.entries[quantity], exact))
     whole = model.quantities[quantity]
     formula = whole.exact if exact else whole.formula
     rows.append(("model", "", "", Amount(whole.value, whole.kind.unit), "100 %", class_cell(whole.theta), formula))
@@ -165,10 +168,15 @@ def _model_result(model: Breakdown, config: ModelConfig, time: Prediction | None
     }
 
 
-def _layer_result(model: Breakdown, config: ModelConfig) -> dict[str, Any]:
-    """One layer."""
-    quantities = {name: evaluated_document(entry.each) for name, entry in model.layer.items()}
-    return _result(config.name, "layer", model, config) | {"quantities": quantities, "steps": []}
+def _layer_name(layer: LayerView, model: Breakdown) -> str:
+    return "one layer" if len(model.layers) == 1 else f"one layer: {', '.join(layer.parts)}"
+
+
+def _layer_result(layer: LayerView, model: Breakdown, config: ModelConfig) -> dict[str, Any]:
+    """One layer; its name is the model's, with its parts where there are several kinds."""
+    name = config.name if len(model.layers) == 1 else f"{config.name}: {', '.join(layer.parts)}"
+    quantities = {name: evaluated_document(entry.each) for name, entry in layer.entries.items()}
+    return _result(name, "layer", model, config) | {"quantities": quantities, "steps": []}
 
 
 def _part_result(part: PartView, model: Breakdown, config: ModelConfig) -> dict[str, Any]:

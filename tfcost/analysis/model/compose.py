@@ -1,0 +1,129 @@
+"""A whole model out of derived parts: each part was traced once, here they are put in a chain, L a symbol.
+
+FLOPs, bytes and parameters add up. Peak memory follows from what each part says of itself: what it leaves for its
+backward pass, and how far it rises above what is alive when it begins (`Cost.composition`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tfcost.analysis.model.algebra import ONE, ZERO, added, maximum, times
+from tfcost.analysis.model.chain import Builder, Run, check_pass, distinct
+from tfcost.analysis.model.executions import Execution, Row, executions_of, optimizer_rows, rows_of
+from tfcost.analysis.model.inference import cached, given, inference_moments
+from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_peak
+from tfcost.analysis.model.part import Part, total_of
+from tfcost.analysis.model.training import Stretch, divided, training_moments
+from tfcost.book import Book
+from tfcost.config.model import ModelConfig
+from tfcost.cost import Quantity
+from tfcost.formula import Formula
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCost:
+    """What a model costs in one pass: rows that add up to `quantities`, and at which moment memory is highest.
+
+    `runs` are the parts in the order in which data passes through them; `parts` every kind of them once, an optimizer
+    included; `executions` what of them runs how often. `moments` are the bytes alive wherever memory may be highest.
+    """
+
+    name: str
+    pass_: str
+    dtype: str
+    values: Mapping[str, int]
+    rows: tuple[Row, ...]
+    quantities: Mapping[str, Quantity]
+    parameters: Formula
+    peak_moment: str
+    parts: tuple[Part, ...]
+    assumptions: tuple[str, ...]
+    workspace: tuple[str, ...]
+    runs: tuple[Run, ...] = ()
+    executions: tuple[Execution, ...] = ()
+    moments: Mapping[str, Formula] | None = None
+    cache_bytes: Formula = ZERO
+
+
+def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> ModelCost:
+    """The cost of the model that `config` describes, in symbols and with its values, for forward, train, prefill (the
+    caches stay) or decode (one token, m of them in the caches).
+
+    UserError if the book lacks a part or a part's formulas mean nothing at these sizes, or for another pass.
+    """
+    check_pass(pass_)
+    builder = Builder(config, book, pass_)
+    runs = builder.chain()
+    stretches = [divided(run, config.training) for run in runs] if pass_ == "train" else []
+    optimizer = optimizer_of(config, book, builder.base) if pass_ == "train" else None
+    parts = distinct(runs)
+    parameters, weights = (total_of(_owning(config, parts), name) for name in ("parameters", "parameter_bytes"))
+    values = _shown_values(builder, config)
+    executions = executions_of(runs, stretches)
+    rows = (*rows_of(executions), *(optimizer_rows(optimizer, parameters) if optimizer else ()))
+    if pass_ == "train":
+        moments = _training_moments(config, runs, stretches, optimizer, parameters, weights)
+    else:
+        moments = inference_moments(runs, weights, pass_)
+    highest, peak = max(moments.items(), key=lambda moment: moment[1].evaluate(values))
+    quantities = {
+        **{name: Quantity(_total(rows, names), "summed") for name, names in _ADDED.items()},
+        "peak_bytes": Quantity(maximum(moments.values()), "summed", peak, f"sizes like these, highest at {highest}"),
+        "parameter_bytes": Quantity(weights, "summed"),
+        "parameters": Quantity(parameters, "summed"),
+    }
+    if pass_ == "train":
+        left = added(times(stretch.count, stretch.left) for stretch in stretches)
+        quantities["saved_bytes"] = Quantity(left, "summed")
+    costs = [one.cost for one in executions]
+    return ModelCost(
+        config.name, pass_, config.dtype, values, rows, quantities, parameters, highest,
+        (*parts, *([optimizer] if optimizer else [])),
+        tuple(dict.fromkeys(text for cost in costs for text in cost.assumptions)),
+        tuple(dict.fromkeys(text for cost in costs for text in cost.workspace)),
+        tuple(runs), tuple(executions), moments, cached(parts),
+    )  # fmt: skip
+
+
+_ADDED = {
+    "matmul_flops": ("matmul_flops",),
+    "scalar_flops": ("scalar_flops",),
+    "issued_bytes": ("read_bytes", "write_bytes"),
+}
+_ONLY_IF_USED = ("f", "w", "g", "c")
+
+
+def _shown_values(builder: Builder, config: ModelConfig) -> dict[str, int]:
+    """The values of the model's symbols, without widths that no part has; `s` is a checkpoint's number of layers."""
+    used = builder.names.used
+    values = {name: value for name, value in builder.names.values.items() if name in used or name not in _ONLY_IF_USED}
+    return values if config.training.every is None else values | {"s": config.training.every}
+
+
+def _owning(config: ModelConfig, parts: Iterable[Part]) -> list[tuple[Formula, Part]]:
+    """The parts that have weights of their own; a tied head uses the embedding's table."""
+    return [(part.count, part) for part in parts if not (part.name == "head" and config.head == "tied")]
+
+
+def _training_moments(
+    config: ModelConfig, runs: Sequence[Run], stretches: Sequence[Stretch], optimizer: Part | None, parameters: Formula,
+    weights: Formula,
+) -> dict[str, Formula]:  # fmt: skip
+    others = given(runs)
+    held = added([weights, others, state_bytes(optimizer, parameters, weights)])
+    moments = training_moments(stretches, held)
+    if config.head == "tied":
+        # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
+        later = [times(stretch.count, stretch.gradients) for stretch in stretches[1:]]
+        both = (runs[0].parts[0].training("gradient_bytes"), runs[-1].parts[0].training("gradient_bytes"))
+        moments["tied gradients"] = added([held, *later, *both])
+    if optimizer:
+        moments["optimizer step"] = added([step_peak(optimizer, parameters), others])
+    return moments
+
+
+def _total(rows: Iterable[Row], names: Sequence[str]) -> Formula:
+    return added(
+        row.amounts[name] if row.count == ONE else times(row.count, row.amounts[name])
+        for row in rows for name in names if name in row.amounts
+    )  # fmt: skip
