@@ -16,6 +16,11 @@ TILED_TRAFFIC, TILED_MEMORY = "tiled_issued_bytes", "tiled_sram_bytes"
 those that one program keeps on chip. For n keys, n a multiple of B_M, B_M one of B_N.
 """
 
+IN_FLIGHT = "in_flight"
+"""Entry of `Cost.composition` of a stage of a pipeline, a formula of Q and A: how many micro-batches are through its
+forward pass and not through its backward pass, at most.
+"""
+
 CHECKPOINTED_ACTIVATIONS, CHECKPOINTED_PEAK = "checkpointed_activation_bytes", "checkpointed_peak_bytes"
 """Entries of `Cost.composition` of a stack of L layers that keeps checkpoints, formulas of L and s: with one every s
 layers, the most bytes alive in the backward pass before any layer but the running one has gradients of its weights, the

@@ -125,7 +125,9 @@ def _cost(
     check_linear((getattr(record, name) for record in trace.records for name in AMOUNTS), terms.declared)
     quantities = _quantities(trace, ideal, variant, terms)
     operations = _operations(trace.records, terms)
-    symbols = sorted({name for quantity in quantities.values() for name in quantity.exact.symbols})
+    used = [quantity.exact for quantity in quantities.values()]
+    used += [amount for operation in operations for amount in operation.amounts.values()]
+    symbols = sorted({name for formula in used for name in formula.symbols})
     composition = _composition(traces, pass_, terms) if variant.part else {}
     if variant.tiled and pass_ == "forward":
         composition |= tiled_costs(variant.tiled, getattr(torch, dtypes[0]))

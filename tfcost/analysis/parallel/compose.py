@@ -1,0 +1,194 @@
+"""A training step of a model split over GPUs: memory of one GPU by category, and what it exchanges by collective.
+
+The parts are those of one GPU, put in a chain as those of a whole model are (`analysis.model`); what data-parallel GPUs
+share out and how many micro-batches a stage keeps is added here. Formulas in T, C, Q, D, X and A, and their values.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tfcost.analysis.model.algebra import ONE, ZERO, added, maximum, minus, over, times
+from tfcost.analysis.model.chain import Run
+from tfcost.analysis.model.executions import Execution, executions_of
+from tfcost.analysis.model.inference import given
+from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_peak
+from tfcost.analysis.model.part import Part, total_of
+from tfcost.analysis.model.training import divided, training_moments
+from tfcost.analysis.parallel.parts import GpuBuilder
+from tfcost.analysis.parallel.sharing import SharedPart, Sharing
+from tfcost.analysis.parallel.stages import StageRuns, stages_of
+from tfcost.analysis.parallel.transfers import WIDTHS, Counted, Exchange, exchanges_of
+from tfcost.book import Book
+from tfcost.config.model import ModelConfig
+from tfcost.config.parallelism import Parallelism
+from tfcost.cost import Transfer
+from tfcost.errors import UserError
+from tfcost.formula import Formula
+
+_MICRO_BATCHES = Formula("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One GPU of a kind: bytes by category, the highest moment, and what it exchanges in a step.
+
+    `memory` has parameters, gradients, optimizer state, and activations (kept for the backward pass, those of all
+    micro-batches in flight); `peak` is the most alive at once, at `moment`.
+    """
+
+    place: str
+    memory: Mapping[str, Formula]
+    peak: Formula
+    moment: str
+    highest: Formula
+    parameters: Formula
+    matmul_flops: Formula
+    exchanges: tuple[Exchange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelCost:
+    """A training step on all GPUs. `assumptions` are those of the parts."""
+
+    name: str
+    dtype: str
+    parallelism: Parallelism
+    values: Mapping[str, int]
+    stages: tuple[Stage, ...]
+    assumptions: tuple[str, ...]
+
+
+def compose_parallel(config: ModelConfig, parallelism: Parallelism, book: Book) -> ParallelCost:
+    """What one GPU of every kind of stage keeps and exchanges. UserError for a part that is not derived for the split,
+    or whose formulas do not hold at these sizes.
+    """
+    if config.training.recompute != "none":
+        raise UserError("parallelism with recomputation is not composed: give 'recompute: none'")
+    if parallelism.pipeline > 1 and config.head == "tied":
+        raise UserError("parallelism.pipeline: a tied head stands on another stage than its table; give 'head: untied'")
+    builder = GpuBuilder(config, parallelism, book)
+    runs = builder.chain()
+    sharing = Sharing.of(parallelism, book, config.dtype)
+    optimizer = optimizer_of(config, book, builder.base)
+    values = builder.names.values
+    stages = tuple(
+        _Composer(config, parallelism, book, sharing, optimizer, values).stage(one)
+        for one in stages_of(runs, parallelism, book, config.dtype)
+    )
+    costs = [cost for run in runs for part in run.parts for cost in (part.forward, part.backward) if cost]
+    assumptions = tuple(dict.fromkeys(text for cost in costs for text in cost.assumptions))
+    return ParallelCost(config.name, config.dtype, parallelism, values, stages, assumptions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Composer:
+    config: ModelConfig
+    parallelism: Parallelism
+    book: Book
+    sharing: Sharing
+    optimizer: Part | None
+    values: Mapping[str, int]
+
+    def stage(self, stage: StageRuns) -> Stage:
+        """Memory and exchanges of one GPU of this stage."""
+        plain = {part.name: part for run in stage.runs for part in run.parts}
+        owning = [(part.count, part) for part in plain.values() if not self._borrows(part)]
+        parameters, weights = (total_of(owning, name) for name in ("parameters", "parameter_bytes"))
+        updated = self.sharing.share_of_state(parameters)
+        state = state_bytes(self.optimizer, updated, self.sharing.share_of_state(weights))
+        shared = replace(stage, runs=tuple(self._shared(run) for run in stage.runs))
+        stretches = [divided(run, self.config.training) for run in shared.runs]
+        kept = added(times(one.count, one.left) for one in stretches)
+        gradients = self._gradients(plain.values())
+        memory = {
+            "parameters": self.sharing.share_of_weights(weights),
+            "gradients": self.sharing.share_of_gradients(gradients),
+            "optimizer state": state,
+            "activations": times(stage.in_flight, kept),
+        }
+        held = added([memory["parameters"], state, given(shared.runs), self._others(stage, kept),
+                      memory["gradients"] if self.sharing.accumulates else ZERO])  # fmt: skip
+        moments = training_moments(stretches, held)
+        moments |= self._ends(shared, weights, updated, gradients, held, plain.values())
+        moment, highest = max(moments.items(), key=lambda one: one[1].evaluate(self.values))
+        executions = executions_of(shared.runs, stretches)
+        flops = added(times(one.count, _MICRO_BATCHES, one.part.told(one.cost.quantities["matmul_flops"].exact))
+                      for one in executions)  # fmt: skip
+        return Stage(
+            stage.place, memory, maximum(moments.values()), moment, highest, parameters, flops,
+            exchanges_of(self._transfers(stage, executions), self.book, self.config.dtype),
+        )  # fmt: skip
+
+    def _shared(self, run: Run) -> Run:
+        """The run with what GPUs share out; with one GPU of each kind there is nobody to share with."""
+        if not self._replicated:
+            return run
+        share = self.sharing
+        return replace(run, layers=tuple(tuple(SharedPart.of(part, share) for part in layer) for layer in run.layers))
+
+    @property
+    def _replicated(self) -> bool:
+        return self.parallelism.data * self.parallelism.context > 1
+
+    def _borrows(self, part: Part) -> bool:
+        """Whether the part's table is that of the embedding."""
+        return part.name == "head" and self.config.head == "tied"
+
+    def _gradients(self, parts: Iterable[Part]) -> Formula:
+        """Gradients of all weights of this GPU, before any are shared out."""
+        return added(times(part.count, part.training("gradient_bytes")) for part in parts if not self._borrows(part))
+
+    def _others(self, stage: StageRuns, kept: Formula) -> Formula:
+        """What micro-batches in flight keep beside the running one."""
+        return ZERO if stage.in_flight == ONE else times(minus(stage.in_flight, ONE), kept)
+
+    def _ends(
+        self, stage: StageRuns, weights: Formula, updated: Formula, gradients: Formula, held: Formula,
+        plain: Collection[Part],
+    ) -> dict[str, Formula]:  # fmt: skip
+        """The moments after all backward passes."""
+        moments = {}
+        sharing, there = self.sharing, ZERO if self.sharing.accumulates else gradients
+        last = stage.runs[-1].parts[-1]
+        if self._borrows(last) and not sharing.accumulates:
+            own = sharing.share_of_gradients(gradients)
+            # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
+            moments["tied gradients"] = added([held, own, times(Formula("2"), last.training("gradient_bytes"))])
+        if sharing.stage == 1:
+            taken = (sharing.taken("gradient shard", part.size("parameters")) for part in plain)
+            moments["gradients shared out"] = added([held, there, maximum(taken)])
+        if self.optimizer:
+            others = minus(sharing.share_of_weights(weights), sharing.share_of_state(weights))
+            moments["optimizer step"] = added([step_peak(self.optimizer, updated), others, given(stage.runs)])
+        return moments
+
+    def _transfers(self, stage: StageRuns, executions: Sequence[Execution]) -> Iterator[Counted]:
+        """Everything that is exchanged in a step."""
+        replicas = self.sharing.replicas
+        groups = {"T": Formula("T"), "C": Formula("C"), "X": Formula("X"), "Q": Formula("Q"), "D": replicas}
+        for one in executions:
+            found = tuple(_told(transfer, one.part.told) for transfer in one.cost.communication)
+            yield Counted(found, times(one.count, _MICRO_BATCHES), groups)
+        if self._replicated:
+            for part in {part.name: part for run in stage.runs for part in run.parts}.values():
+                yield from self._of_weights(part, groups)
+        if stage.schedule is not None:
+            row = over(stage.runs[-1].parts[0].training("input_bytes"), Formula(WIDTHS[self.config.dtype]))
+            sends = tuple(_told(one, lambda size: size.substitute({"z": row})) for one in stage.schedule.communication)
+            yield Counted(sends, ONE, groups)
+
+    def _of_weights(self, part: Part, groups: Mapping[str, Formula]) -> Iterator[Counted]:
+        """What is exchanged of a part's weights and their gradients."""
+        weights = part.size("parameters")
+        if weights == ZERO:
+            return
+        kinds = [(self.sharing.per_pass(), times(part.count, _MICRO_BATCHES))]
+        kinds += [] if self._borrows(part) else [(self.sharing.per_step(), part.count)]
+        for costs, count in kinds:
+            for cost in costs:
+                yield Counted(tuple(_told(one, lambda size: size.substitute({"N": weights}))
+                                    for one in cost.communication), count, groups)  # fmt: skip
+
+
+def _told(transfer: Transfer, tell: Callable[[Formula], Formula]) -> Transfer:
+    return replace(transfer, bytes=tell(transfer.bytes), calls=tell(transfer.calls))
