@@ -22,7 +22,9 @@ _COUNTED = {"all_reduce": ("all_reduce", 0), "all_gather_single": ("all_gather",
 class Counts:
     """(bytes, calls) of each collective in the phase that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: dict[Any, str]) -> None:
+        self._names = names
+        self._groups: dict[tuple[str, str], tuple[int, int]] = {}
         self.phases: list[Counter[str]] = [Counter()]
         self.calls: list[Counter[str]] = [Counter()]
 
@@ -30,17 +32,26 @@ class Counts:
         self.phases.append(Counter())
         self.calls.append(Counter())
 
-    def add(self, name: str, tensor: torch.Tensor) -> None:
-        self.phases[-1][name] += tensor.numel() * tensor.element_size()
+    def add(self, name: str, tensor: torch.Tensor, group: Any) -> None:
+        size = tensor.numel() * tensor.element_size()
+        self.phases[-1][name] += size
         self.calls[-1][name] += 1
+        key = name, self._names.get(group, "")
+        before = self._groups.get(key, (0, 0))
+        self._groups[key] = (before[0] + size, before[1] + 1)
+
+    def by_group(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """(bytes, calls) of all phases, by collective and the name of the group."""
+        return dict(self._groups)
 
     def of(self, phase: int) -> dict[str, tuple[int, int]]:
         return {name: (size, self.calls[phase][name]) for name, size in self.phases[phase].items()}
 
 
 @contextmanager
-def counting() -> Iterator[Counts]:
-    counts = Counts()
+def counting(names: dict[Any, str] | None = None) -> Iterator[Counts]:
+    """`names` are what groups of processes are called."""
+    counts = Counts(names or {})
     real = {name: getattr(dist, name) for name in (*_COUNTED, "batch_isend_irecv")}
     for name, (kind, place) in _COUNTED.items():
         setattr(dist, name, _counted(real[name], kind, place, counts))
@@ -48,7 +59,7 @@ def counting() -> Iterator[Counts]:
     def pairs(operations: list[Any]) -> Any:
         for one in operations:
             if one.op is dist.isend:
-                counts.add("shift", one.tensor)
+                counts.add("shift", one.tensor, one.group)
         return real["batch_isend_irecv"](operations)
 
     dist.batch_isend_irecv = pairs
@@ -62,7 +73,7 @@ def counting() -> Iterator[Counts]:
 def _counted(function: Callable[..., Any], kind: str, place: int, counts: Counts) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         largest = len(args) > 1 and args[1] == dist.ReduceOp.MAX if function.__name__ == "all_reduce" else False
-        counts.add(f"{kind}_max" if largest else kind, args[place])
+        counts.add(f"{kind}_max" if largest else kind, args[place], kwargs.get("group"))
         return function(*args, **kwargs)
 
     return run

@@ -25,8 +25,6 @@ from tfcost.cost import Transfer
 from tfcost.errors import UserError
 from tfcost.formula import Formula
 
-_MICRO_BATCHES = Formula("A")
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -64,6 +62,8 @@ def compose_parallel(config: ModelConfig, parallelism: Parallelism, book: Book) 
     """
     if config.training.recompute != "none":
         raise UserError("parallelism with recomputation is not composed: give 'recompute: none'")
+    if parallelism.zero > 1 and config.head == "tied":
+        raise UserError("parallelism.zero: 2 and 3 are not there for a tied head, which is no part of its own")
     if parallelism.pipeline > 1 and config.head == "tied":
         raise UserError("parallelism.pipeline: a tied head stands on another stage than its table; give 'head: untied'")
     builder = GpuBuilder(config, parallelism, book)
@@ -112,7 +112,7 @@ class _Composer:
         moments |= self._ends(shared, weights, updated, gradients, held, plain.values())
         moment, highest = max(moments.items(), key=lambda one: one[1].evaluate(self.values))
         executions = executions_of(shared.runs, stretches)
-        flops = added(times(one.count, _MICRO_BATCHES, one.part.told(one.cost.quantities["matmul_flops"].exact))
+        flops = added(times(one.count, self._micro_batches, one.part.told(one.cost.quantities["matmul_flops"].exact))
                       for one in executions)  # fmt: skip
         return Stage(
             stage.place, memory, maximum(moments.values()), moment, highest, parameters, flops,
@@ -125,6 +125,10 @@ class _Composer:
             return run
         share = self.sharing
         return replace(run, layers=tuple(tuple(SharedPart.of(part, share) for part in layer) for layer in run.layers))
+
+    @property
+    def _micro_batches(self) -> Formula:
+        return Formula("A") if self.parallelism.micro_batches > 1 else ONE
 
     @property
     def _replicated(self) -> bool:
@@ -168,7 +172,7 @@ class _Composer:
         groups = {"T": Formula("T"), "C": Formula("C"), "X": Formula("X"), "Q": Formula("Q"), "D": replicas}
         for one in executions:
             found = tuple(_told(transfer, one.part.told) for transfer in one.cost.communication)
-            yield Counted(found, times(one.count, _MICRO_BATCHES), groups)
+            yield Counted(found, times(one.count, self._micro_batches), groups)
         if self._replicated:
             for part in {part.name: part for run in stage.runs for part in run.parts}.values():
                 yield from self._of_weights(part, groups)
@@ -182,7 +186,7 @@ class _Composer:
         weights = part.size("parameters")
         if weights == ZERO:
             return
-        kinds = [(self.sharing.per_pass(), times(part.count, _MICRO_BATCHES))]
+        kinds = [(self.sharing.per_pass(), times(part.count, self._micro_batches))]
         kinds += [] if self._borrows(part) else [(self.sharing.per_step(), part.count)]
         for costs, count in kinds:
             for cost in costs:

@@ -38,6 +38,21 @@ def gradient_shard(gradients: Sequence[Tensor], group: Group, own: int) -> Tenso
         return reduce_scatter(flat, group, own).div_(group.size)
 
 
+def gradient_shards(parts: Sequence[Sequence[Tensor]], group: Group) -> list[Tensor]:
+    """`gradient_shard` of the weights of every part after a whole backward pass (stage 1), the largest part first: no
+    later one then needs more memory, as the gradients of each go with it.
+    """
+    sizes = [sum(weight.numel() for weight in part) for part in parts]
+    found: dict[int, Tensor] = {}
+    for place in sorted(range(len(parts)), key=lambda one: -sizes[one]):
+        gradients = [weight.grad for weight in parts[place] if weight.grad is not None]
+        found[place] = gradient_shard(gradients, group, sizes[place] // group.size)
+        del gradients
+        for weight in parts[place]:
+            weight.grad = None
+    return [found[place] for place in range(len(parts))]
+
+
 def updated_weights(weight: Tensor, group: Group) -> Tensor:
     """All weights [N], in place, once every GPU has updated its own part of them (stages 1 and 2)."""
     with step("weights"):
@@ -111,7 +126,23 @@ class Sharded:
         named = dict(zip(self.shapes, weights, strict=True))
         with self.kept.instead_of(weights[0]):
             del weights
-            return self._function(**named, **others)
+            out = self._function(**named, **others)
+        result: Tensor = _Beginning.apply(out, self.kept)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Beginning(torch.autograd.Function):
+    """Weights are gathered again before the backward pass of their part begins, needed or not."""
+
+    @staticmethod
+    def forward(ctx: Any, out: Tensor, weights: Kept) -> Tensor:
+        ctx.weights = weights
+        return out.view_as(out)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        ctx.weights.gather()
+        return gradient, None
 
 
 class _Gathered(torch.autograd.Function):

@@ -85,6 +85,10 @@ def scattered(x: Tensor, group: Group, rows: int) -> Tensor:
     return result
 
 
+_active: list[tuple[int, "Kept"]] = []
+"""The storages that are stood for now, outermost first: of nested hooks torch calls the innermost alone."""
+
+
 class Kept:
     """Stands for a gathered tensor in what the backward pass needs: it is gathered again then, once, and dropped."""
 
@@ -96,26 +100,37 @@ class Kept:
     @contextmanager
     def instead_of(self, tensor: Tensor) -> Iterator[None]:
         """What the code of the block saves of `tensor`, or of views of it, is kept as the way it lies in it."""
-        storage = tensor.untyped_storage()._cdata
+        _active.append((tensor.untyped_storage()._cdata, self))
         del tensor
+        try:
+            with torch.autograd.graph.saved_tensors_hooks(_packed, _unpacked):
+                yield
+        finally:
+            _active.pop()
 
-        def pack(saved: Tensor) -> Any:
-            if saved.untyped_storage()._cdata != storage:
-                return saved
-            return saved.shape, saved.stride(), saved.storage_offset()
-
-        def unpack(packed: Any) -> Tensor:
-            return packed if isinstance(packed, Tensor) else self._gathered().as_strided(*packed)
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-            yield
+    def gather(self) -> Tensor:
+        """The whole tensor, gathered if it is not there."""
+        if self._made is None:
+            assert self._make is not None, "a gathered tensor is needed after its gradient was made"
+            self._made = self._make()
+        return self._made
 
     def drop(self) -> None:
         """The backward pass needs it no more."""
         self._make = self._made = None
 
-    def _gathered(self) -> Tensor:
-        if self._made is None:
-            assert self._make is not None, "a gathered tensor is needed after its gradient was made"
-            self._made = self._make()
-        return self._made
+
+def _packed(saved: Tensor) -> Any:
+    storage = saved.untyped_storage()._cdata
+    for known, kept in _active:
+        if known == storage:
+            return kept, saved.shape, saved.stride(), saved.storage_offset()
+    return saved
+
+
+def _unpacked(packed: Any) -> Tensor:
+    if isinstance(packed, Tensor):
+        return packed
+    kept, *layout = packed
+    result: Tensor = kept.gather().as_strided(*layout)
+    return result

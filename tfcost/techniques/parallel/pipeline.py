@@ -137,7 +137,7 @@ def _variants() -> Iterator[Variant]:
             arguments = {"like": Shape("z"), GROUP: Size(stages), "A": Size(micro_batches), "y": Size("y")}
             subject = Subject(partial(_with_gradients, place=place), arguments, (*sizes, "y", "z"))
             options = {"place": place, "micro_batches": numbers}
-            yield Variant("stage", options, subject, meanings, (assumption,), backward=False)
+            yield Variant("schedule", options, subject, meanings, (assumption,), backward=False)
 
 
 def _with_gradients(**arguments: Any) -> Tensor:
@@ -151,7 +151,7 @@ def _in_flight(costs: Sequence[Cost]) -> Iterator[Cost]:
     for cost in costs:
         peak = cost.quantities["peak_bytes"].exact.sympy
         kept = sp.diff(peak, size_symbol("y")) / getattr(torch, cost.dtypes[0]).itemsize
-        yield replace(cost, composition={IN_FLIGHT: Formula.of(sp.expand(kept))})
+        yield replace(cost, scope="stage", composition={IN_FLIGHT: Formula.of(sp.expand(kept))})
 
 
 TECHNIQUE = Technique(
