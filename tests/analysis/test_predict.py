@@ -72,7 +72,7 @@ def test_each_operation_is_a_roofline() -> None:
 def test_the_dtype_picks_the_peak() -> None:
     found = predict(cost(MATMUL), {"n": 10}, DEVICE, dtype="float32")
     assert found.seconds == pytest.approx(1000 * 10 * 4 / 100 + 0.5)
-    with pytest.raises(UserError, match="no peak for float16; did you mean"):
+    with pytest.raises(UserError, match="no peak for float16, only for bfloat16, float32"):
         predict(cost(MATMUL), {"n": 10}, DEVICE, dtype="float16")
 
 
@@ -109,3 +109,11 @@ def test_errors() -> None:
     with pytest.raises(UserError, match="too large"):
         predict(cost(MATMUL), {"n": 10**400}, DEVICE)
     assert predict(cost(MATMUL), {"n": 10**30}, DEVICE).seconds == pytest.approx(4e30)
+
+
+def test_without_a_launch_time_launches_are_left_out_and_said_to_be() -> None:
+    silent = DEVICE.model_copy(update={"launch_seconds": None})
+    found = predict(cost(MATMUL, ADD), {"n": 10}, silent)
+    assert found.seconds == pytest.approx(predict(cost(MATMUL, ADD), {"n": 10}, DEVICE).seconds - 2 * 0.5)
+    assert found.lacks == ("toy has no figure for launches: they count as no time",)
+    assert predict(cost(MATMUL), {"n": 10}, DEVICE).lacks == ()

@@ -81,6 +81,30 @@ def test_short_sequences_are_ruled_by_d_and_long_ones_by_n(real: Run) -> None:
     assert "from n = 6·d = 4608 on 4·b·n²·d is larger than 24·b·n·d²: n rules" in shown
 
 
+def test_the_time_of_every_step_and_what_bounds_it(real: Run) -> None:
+    model = analyze(real, "gpt2", "--pass", "train", "--device", "nvidia-h100-80gb-hbm3")["results"][0]
+    found = model["prediction"]
+    assert found["device"] == "NVIDIA H100 80GB HBM3"
+    assert sum(step["seconds"] for step in found["steps"]) == pytest.approx(found["seconds"])
+    assert {step["bound"] for step in found["steps"]} == {"compute", "memory", "launch"}
+    assert 0 < found["mfu"] <= found["hfu"] < 1
+    assert 0 < found["bandwidth_use"] < 1
+    shown = real("analyze", str(CONFIGS / "gpt2.yaml")).stdout
+    assert "time on NVIDIA H100 SXM5 80 GB, a prediction" in shown
+    assert "MFU " in shown
+    assert "of 3.35 TB/s" in shown
+
+
+def test_a_device_without_a_peak_for_the_dtype(real: Run) -> None:
+    model = analyze(real, "gpt2", "--device", "apple-m3-max")["results"][0]
+    assert "prediction" not in model
+    assert model["no_prediction"].endswith("has no peak for bfloat16, only for float16, float32")
+    shown = real("analyze", str(CONFIGS / "gpt2.yaml"), "--device", "apple-m3-max").stdout
+    assert "no prediction: Apple M3 Max" in " ".join(shown.split())
+    half = analyze(real, "gpt2", "--device", "apple-m3-max", "--dtype", "fp16")["results"][0]
+    assert half["prediction"]["lacks"] == ["apple-m3-max has no figure for launches: they count as no time"]
+
+
 def test_the_command_line_goes_over_the_file(real: Run) -> None:
     found = analyze(real, "long-document", "--n", "1k", "--b", "4", "--causal", "--dtype", "fp16")
     assert (found["symbols"]["n"], found["symbols"]["b"]) == (1024, 4)
@@ -112,7 +136,7 @@ def test_a_tied_head_is_not_counted_twice(real: Run) -> None:
         (["--m", "5"], "--m is not used for whole models"),
         (["--w", "5"], "--w is not used for whole models"),
         (["--scope", "core"], "--scope is not used for whole models"),
-        (["--pass", "decode"], "--pass decode: a model has the passes forward and train"),
+        (["--pass", "backward"], "--pass backward: a model has the passes forward, train, prefill and decode"),
         (["--n", "0"], "--n: 0 is less than 1"),
         (["--n", "2k"], "--n: n = 2048 is more than max_positions = 1024"),
         (["--h", "7"], "--h: d = 768 is not divisible by h = 7"),

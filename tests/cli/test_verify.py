@@ -220,3 +220,15 @@ def test_plots_are_listed(real: Run, file: Any, tmp_path: Path) -> None:
 def test_one_report_at_a_time(real: Run, file: Any) -> None:
     result = real("verify", file(*FLASH), "--growth", "--claims")
     assert (result.exit_code, "ask for one at a time" in result.stderr) == (2, True)
+
+
+def test_a_time_above_a_ceiling_is_refused_with_both_numbers(real: Run, file: Any) -> None:
+    """4*b*h*n**2*d_h products in a microsecond."""
+    path = file(measurement(case(n=8192), timing=Timing(1e-6, 1e-6, 1e-6, 10)))
+    result = real("verify", path)
+    assert result.exit_code == 1
+    assert "\nerror: flash/core/forward/bfloat16" in result.stderr
+    assert f"{4 * 12 * 8192**2 * 64 / 1e-6:.4g} FLOP/s, above the measured ceiling of 8e+14 FLOP/s" in result.stderr
+    document = json.loads(real("verify", path, "--format", "json").stdout)
+    jsonschema.validate(document, SCHEMA)
+    assert [one["outcome"] for one in document["without_cells"]] == ["impossible"]

@@ -39,8 +39,7 @@ def load_text(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_committed_configurations_load(file: Path) -> None:
-    config = load_config(file)
-    assert config.h * config.head_width == config.d
+    load_config(file)
     assert file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tfcost.evidence.record import Ceilings
 from tfcost.measure import child
 from tfcost.measure.counters import METRICS
 from tfcost.measure.job import Job
@@ -119,4 +120,5 @@ def _self_test(device: Pretended) -> None:
 
 if __name__ == "__main__":
     child.run_self_test = _self_test
+    child.find_ceilings = lambda device: Ceilings({"bfloat16": 7e14}, 6e13, 3e12, 4e-6)
     child.serve(Job.read(Path(sys.argv[1])), Pretended(), _program_of)

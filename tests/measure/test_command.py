@@ -3,16 +3,20 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from measure.cpu_child import BREAKS, KILLED, TOO_LARGE, WRONG
+from typer.testing import CliRunner
 
+from tfcost.analysis.machines import load_machine
 from tfcost.book import load_book
+from tfcost.cli.app import app
 from tfcost.errors import CannotMeasure
 from tfcost.evidence.read import read_evidence
-from tfcost.evidence.record import Case
+from tfcost.evidence.record import Case, Ceilings
 from tfcost.evidence.write import evidence_text
 from tfcost.measure.booked import predicted_launches
 from tfcost.measure.command import Settings, file_name, measure, shared_out
@@ -177,3 +181,20 @@ def test_what_launches_few_kernels_is_counted_first() -> None:
                  and case.scope in ("layer", "stack") and case.pass_ in ("forward", "train")
                  and case.variant.get("policy", "none") == "none")  # fmt: skip
     assert 0 < predicted_launches(few, BOOK, 0) < predicted_launches(many, BOOK, 0)
+
+
+def test_the_ceilings_alone(machine: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfcost.measure.command.Settings", partial(Settings, child=settings.child))
+    result = CliRunner().invoke(app, ["measure", "--ceilings", "--output", str(settings.output)])
+    assert (result.exit_code, result.stdout) == (0, f"ceilings measured; written to {settings.output}\n")
+    assert settings.output is not None
+    found = read_evidence(settings.output)
+    assert (found.measurements, found.ceilings) == ((), (Ceilings({"bfloat16": 7e14}, 6e13, 3e12, 4e-6),))
+    assert load_machine(str(settings.output)).matmul_peak("bfloat16") == 7e14
+
+
+@pytest.mark.parametrize("other", [["flash"], ["--n", "1k"], ["--list"], ["--dtype", "fp16"], ["--config", "x.yaml"]])
+def test_the_ceilings_and_nothing_else(other: list[str]) -> None:
+    result = CliRunner().invoke(app, ["measure", "--ceilings", *other])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--ceilings measures those alone" in result.stderr

@@ -11,8 +11,9 @@ from tfcost.analysis.answer import ADDITIVE, TIME, Evaluated, added_amounts, eva
 from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.dominance import Flip, Share, flips, shares
 from tfcost.analysis.model import ONE, ModelCost, Row
-from tfcost.analysis.model.algebra import added, collected, over
-from tfcost.analysis.predict import BOUNDS, Machine, Prediction, predict
+from tfcost.analysis.model.algebra import ZERO, added, collected, over
+from tfcost.analysis.predict import Machine, Prediction
+from tfcost.analysis.roofline import model_time
 from tfcost.analysis.shown import along_n, model_regime, with_hidden_width
 from tfcost.analysis.theta import Theta
 from tfcost.cost import Quantity
@@ -78,6 +79,28 @@ class LayerView:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheView:
+    """Keys and values that one kind of part keeps: bytes of one layer, of the tokens alone and in pages, and the number
+    of layers.
+    """
+
+    part: str
+    count: int | Fraction
+    each: Evaluated
+    paged: Evaluated
+
+    @property
+    def all(self) -> int | Fraction:
+        """Bytes of all layers."""
+        return self.count * self.each.value
+
+    @property
+    def all_paged(self) -> int | Fraction:
+        """The same in pages."""
+        return self.count * self.paged.value
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """Which term of `quantity` is the largest at the model's sizes, at one `scope` ("layer" or "model"), and where
     along n that changes.
@@ -91,7 +114,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """A whole model: its parts, one layer of each kind, the totals, and the classes of its time and memory."""
+    """A whole model: its parts, one layer of each kind, the totals, the classes of its time and memory, what its memory
+    is for where it is highest (by the keys of `CATEGORIES`), and its caches.
+    """
 
     cost: ModelCost
     parts: tuple[PartView, ...]
@@ -100,6 +125,13 @@ class Breakdown:
     time: Theta | None
     space: Theta | None
     rules: tuple[Rule, ...]
+    memory: Mapping[str, Evaluated]
+    caches: tuple[CacheView, ...]
+
+    @property
+    def memory_total(self) -> int | Fraction:
+        """Bytes where memory is highest: the sum of its categories."""
+        return sum(one.value for one in self.memory.values())
 
 
 def break_down(cost: ModelCost) -> Breakdown:
@@ -131,7 +163,18 @@ class _Evaluator:
             time=time_class(arithmetic, self.values, self.fixed),
             space=self.quantities["peak_bytes"].theta,
             rules=tuple(_rules(most.entries, self.quantities, self.values)),
+            memory={name: self._bytes(one) for name, one in self.cost.memory.items()},
+            caches=tuple(self._caches()),
         )
+
+    def _bytes(self, formula: Formula) -> Evaluated:
+        return evaluate("peak_bytes", formula, self.values, fixed=self.fixed)
+
+    def _caches(self) -> Iterable[CacheView]:
+        for part in self.cost.parts:
+            if part.cached != ZERO:
+                count = part.count.evaluate(self.values)
+                yield CacheView(part.name, count, self._bytes(part.cached), self._bytes(part.paged))
 
     def _quantity(self, name: str, one: Quantity) -> Evaluated:
         return evaluate(
@@ -226,17 +269,7 @@ def predict_model(cost: ModelCost, device: Machine) -> Prediction | None:
     """The time of the model on `device`: every operation of every part, as often as it runs; None for sizes that are
     too large, or where a part was derived for other sizes (an optimizer step).
     """
-    values: dict[str, int | Fraction] = {**cost.values, "N": cost.parameters.evaluate(cost.values)}
-    updates = [part for part in cost.parts if part.name == "optimizer"]
     try:
-        times_ = [
-            (predict(one.cost, {**values, **one.part.values}, device, cost.dtype), one.count.evaluate(values))
-            for one in cost.executions
-        ]
-        times_ += [(predict(part.forward, values, device, cost.dtype), 1) for part in updates]
+        return model_time(cost, device).prediction
     except UserError:
         return None
-    seconds = sum(time.seconds * float(count) for time, count in times_)
-    spent = {bound: sum(time.seconds * time.shares[bound] * float(count) for time, count in times_) for bound in BOUNDS}
-    shares_ = {bound: share / seconds for bound, share in spent.items()}
-    return Prediction(seconds, max(spent, key=lambda bound: spent[bound]), shares_, (), device.name, cost.dtype)

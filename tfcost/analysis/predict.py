@@ -24,6 +24,10 @@ class Machine(Protocol):
         """What the machine is called."""
 
     @property
+    def label(self) -> str:
+        """The same with what belongs to it, for a heading."""
+
+    @property
     def scalar_flops(self) -> Figure:
         """FLOP/s outside the matrix units."""
 
@@ -32,8 +36,16 @@ class Machine(Protocol):
         """B/s of device memory."""
 
     @property
-    def launch_seconds(self) -> Figure:
-        """Seconds from one kernel to the next."""
+    def launch_seconds(self) -> Figure | None:
+        """Seconds from one kernel to the next; None: not known."""
+
+    @property
+    def memory_bytes(self) -> Figure:
+        """Bytes of device memory."""
+
+    @property
+    def unified_memory(self) -> bool:
+        """Whether the CPU and its programs use that memory too."""
 
     def matmul_peak(self, dtype: str) -> float:
         """FLOP/s of matrix products in `dtype`. UserError if there is no figure for it."""
@@ -52,7 +64,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A predicted time. `bound` is the resource that most of the time is spent on, `shares` what each one's part is."""
+    """A predicted time. `bound` is the resource that most of the time is spent on, `shares` what each one's part is,
+    `lacks` what the machine has no figure for and the prediction therefore leaves out.
+    """
 
     seconds: float
     bound: str
@@ -60,6 +74,7 @@ class Prediction:
     parts: tuple[Part, ...]
     device: str
     dtype: str
+    lacks: tuple[str, ...] = ()
     kind: str = "prediction"
 
 
@@ -73,14 +88,19 @@ def predict(cost: Cost, values: Mapping[str, Exact], device: Machine, dtype: str
     values = {**cost.fixed, **values}
     unique = cost.quantities["unique_bytes"].exact.evaluate(values) if "unique_bytes" in cost.quantities else None
     peaks = {"matmul": device.matmul_peak(dtype), "scalar": device.scalar_flops.value, "memory": device.bandwidth.value}
+    launch_seconds = device.launch_seconds.value if device.launch_seconds else 0.0
     try:
         parts = tuple(
-            _part(operations, values, peaks, device.launch_seconds.value, unique)
-            for operations in _rooflines(cost.operations)
+            _part(operations, values, peaks, launch_seconds, unique) for operations in _rooflines(cost.operations)
         )
     except OverflowError:
         raise UserError("the sizes are too large to predict a time for") from None
-    return _summed(parts, device.name, dtype)
+    return _summed(parts, device, dtype)
+
+
+def lacking(device: Machine) -> tuple[str, ...]:
+    """What a prediction for `device` leaves out, in words."""
+    return () if device.launch_seconds else (f"{device.name} has no figure for launches: they count as no time",)
 
 
 def _rooflines(operations: Iterable[Operation]) -> list[list[Operation]]:
@@ -123,7 +143,7 @@ def _total(operations: list[Operation], names: tuple[str, ...], values: Mapping[
     return total
 
 
-def _summed(parts: tuple[Part, ...], device: str, dtype: str) -> Prediction:
+def _summed(parts: tuple[Part, ...], device: Machine, dtype: str) -> Prediction:
     seconds = sum(part.seconds for part in parts)
     spent = dict.fromkeys(BOUNDS, 0.0)
     for part in parts:
@@ -132,4 +152,5 @@ def _summed(parts: tuple[Part, ...], device: str, dtype: str) -> Prediction:
             roofline = max(BOUNDS[:3], key=lambda resource: part.needs[resource])
             spent[roofline] += part.seconds - part.needs["launch"]
     shares = {resource: time / seconds if seconds else 0.0 for resource, time in spent.items()}
-    return Prediction(seconds, max(BOUNDS, key=lambda resource: spent[resource]), shares, parts, device, dtype)
+    bound = max(BOUNDS, key=lambda resource: spent[resource])
+    return Prediction(seconds, bound, shares, parts, device.name, dtype, lacking(device))

@@ -9,9 +9,8 @@ from tfcost.analysis.answer import Answer, answer
 from tfcost.analysis.bounds import Undecided
 from tfcost.analysis.conditions import span
 from tfcost.analysis.crossover import LOOKED_AT, Comparison, compare, compare_functions
-from tfcost.analysis.devices import Device
 from tfcost.analysis.dominance import LONGEST
-from tfcost.analysis.predict import Prediction, predict
+from tfcost.analysis.predict import Machine, Prediction, predict
 from tfcost.analysis.query import Query
 from tfcost.analysis.shown import along_n, is_tangled, model_regime
 from tfcost.book import Book
@@ -58,7 +57,7 @@ class SideBySide:
         return _smallest({one.query.technique: one.quantities[quantity].value for one in having})
 
 
-def side_by_side(queries: Sequence[Query], book: Book, device: Device) -> SideBySide:
+def side_by_side(queries: Sequence[Query], book: Book, device: Machine) -> SideBySide:
     """Evaluates and compares the queries, which are at one scope. UserError if the book has no cost for one."""
     answers = tuple(answer(query, book) for query in queries)
     meetings = [
@@ -110,20 +109,20 @@ def _along(formula: Formula, values: Mapping[str, int]) -> Callable[[int], float
     return lambda n: cast(float, formula.evaluate({**values, "n": n}))
 
 
-def _meeting_in_time(first: Answer, second: Answer, device: Device) -> Meeting:
+def _meeting_in_time(first: Answer, second: Answer, device: Machine) -> Meeting:
     low, high = _lengths(first, second)
     found = compare_functions(_seconds(first, device), _seconds(second, device), "n", low, min(high, LOOKED_AT))
     return Meeting(TIME, first.query.technique, second.query.technique, found, exact=False)
 
 
-def _time(one: Answer, device: Device) -> Prediction | None:
+def _time(one: Answer, device: Machine) -> Prediction | None:
     try:
         return predict(one.cost, one.query.values, device, one.query.dtype)
     except UserError:
         return None
 
 
-def _seconds(one: Answer, device: Device) -> Callable[[int], float]:
+def _seconds(one: Answer, device: Machine) -> Callable[[int], float]:
     """The predicted time as a function of n."""
     values = dict(one.query.values)
     followers = _followers(values)

@@ -3,16 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tfcost.analysis.ceilings import Measured, measured_ceilings
 from tfcost.book import Book
-from tfcost.check.ceilings import Measured, measured_ceilings
 from tfcost.check.comparison import Comparison
 from tfcost.check.derived import Derived, derived_for
+from tfcost.check.impossible import impossible
 from tfcost.check.rules import judge
 from tfcost.errors import UserError
 from tfcost.evidence.record import Case, Evidence, Measurement
 
 TIME = "time"
 """The quantity of a cell about predicted and measured seconds."""
+
+IMPOSSIBLE = "impossible"
+"""The outcome of a case whose time is below what its work takes at the ceilings of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A case that gives no cell, and why: out of memory, failed, or not in the book."""
+    """A case that gives no cell, and why: out of memory, failed, not in the book, or above a ceiling."""
 
     case: Case
     outcome: str
@@ -80,8 +84,11 @@ def compare(evidence: Evidence, book: Book, techniques: Sequence[str] = ()) -> C
         except UserError as error:
             unmatched.append(Unmatched(case, "no formula", str(error)))
             continue
-        machine = evidence.environments[measurement.environment]
-        for quantity, expected, found in _pairs(measurement, derived, ceilings[measurement.environment]):
+        machine, best = evidence.environments[measurement.environment], ceilings[measurement.environment]
+        if best and (reason := impossible(measurement, derived, best, machine.l2_bytes)):
+            unmatched.append(Unmatched(case, IMPOSSIBLE, reason))
+            continue
+        for quantity, expected, found in _pairs(measurement, derived, best):
             comparison = Comparison(
                 quantity, expected, found, measurement, derived, machine.l2_bytes, machine.multiprocessors
             )

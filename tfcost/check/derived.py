@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tfcost.analysis.breakdown import predict_model
+from tfcost.analysis.ceilings import Measured
 from tfcost.analysis.conditions import broken
 from tfcost.analysis.model import ModelCost, compose
 from tfcost.analysis.predict import Prediction, predict
 from tfcost.book import Book
-from tfcost.check.ceilings import Measured
 from tfcost.config.load import make_config
 from tfcost.cost import Cost
 from tfcost.errors import UserError

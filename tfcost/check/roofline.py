@@ -6,7 +6,7 @@ Williams, Waterman, Patterson: Roofline, CACM 52 (2009).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tfcost.check.ceilings import Measured
+from tfcost.analysis.ceilings import Measured
 from tfcost.check.sweeps import Point
 
 _SCOPES = ("core", "layer", "stack", "model")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tfcost.analysis.ceilings import Measured, measured_ceilings
 from tfcost.book import Book
-from tfcost.check.ceilings import Measured, measured_ceilings
 from tfcost.check.derived import Derived, derived_for
 from tfcost.errors import UserError
 from tfcost.evidence.record import Evidence, Measurement

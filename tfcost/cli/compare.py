@@ -19,7 +19,8 @@ def compare(
     destination: Destination,
 ) -> None:
     """Compare techniques: FLOPs, bytes, memory, predicted time, classes, and where the cheaper one changes."""
-    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE
+    from tfcost.analysis.machines import load_machine
     from tfcost.analysis.side_by_side import side_by_side
     from tfcost.book import load_book
     from tfcost.cli.ask import queries_by_scope, warn_about
@@ -28,7 +29,7 @@ def compare(
     if len(set(techniques)) < 2:
         raise UserError("compare needs two different techniques; 'tfcost explain' shows a single one")
     book = load_book()
-    device = load_device(question.device or DEFAULT_DEVICE)
+    device = load_machine(question.device or DEFAULT_DEVICE)
     asked = queries_by_scope(list(dict.fromkeys(techniques)), question, book)
     everything = [query for same_scope in asked for query in same_scope]
     warn_about(everything, book, list(question.options()), destination.quiet)

@@ -50,11 +50,13 @@ def _technique(book: "Book", technique: str, question: Question, destination: De
 
 def _model(book: "Book", technique: str, question: Question, destination: Destination) -> "Report":
     """A technique that is a chain of parts: the plain model of the asked sizes, layers alone."""
-    from tfcost.analysis.breakdown import break_down, predict_model
+    from tfcost.analysis.breakdown import break_down
     from tfcost.analysis.claims import check_model_claims
-    from tfcost.analysis.devices import DEFAULT_DEVICE, load_device
+    from tfcost.analysis.devices import DEFAULT_DEVICE
+    from tfcost.analysis.machines import load_machine
     from tfcost.analysis.model import compose
     from tfcost.analysis.query import fill_sizes
+    from tfcost.analysis.roofline import time_or_reason
     from tfcost.cli.ask import config_overrides, warn_inexact
     from tfcost.config.load import make_config
     from tfcost.report.analyze import analyze_report
@@ -66,5 +68,5 @@ def _model(book: "Book", technique: str, question: Question, destination: Destin
     cost = compose(config, book, pass_=question.pass_ or "forward")
     warn_inexact(cost, destination.quiet)
     claims = check_model_claims(record.claims, cost)
-    time = predict_model(cost, load_device(question.device or DEFAULT_DEVICE))
+    time = time_or_reason(cost, load_machine(question.device or DEFAULT_DEVICE))
     return analyze_report(break_down(cost), config, time, (record, claims), exact=destination.verbose)

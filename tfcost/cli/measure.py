@@ -35,7 +35,10 @@ def measure(
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A whole model instead.")] = None,
     counters: Annotated[bool, typer.Option(help="Count FLOPs and bytes with Nsight Compute.")] = True,
     time: Annotated[bool, typer.Option(help="Take times.")] = True,
-    ceilings: Annotated[bool, typer.Option(help="Measure what the GPU does at best.")] = True,
+    ceilings: Annotated[
+        bool | None,
+        typer.Option("--ceilings/--no-ceilings", help="What the GPU does at best: that alone, or not; else it too."),
+    ] = None,
     limit: Annotated[float | None, typer.Option(metavar="SECONDS", help="Begin no new cases after that.")] = None,
     only_list: Annotated[bool, typer.Option("--list", help="Show the cases; run nothing, need no GPU.")] = False,
     output: Annotated[
@@ -48,6 +51,10 @@ def measure(
     from tfcost.measure.plan import Plan, listed, make_plan
 
     book = load_book()
+    if ceilings:
+        _refuse_with_ceilings(techniques, n, pass_, dtype, option, d_h, config, only_list)
+        _run(Plan((), ()), book, output, counters=False, time=False, ceilings=True, limit=limit, quiet=quiet)
+        return
     if config is not None:
         if techniques or option or d_h:
             raise UserError("--config measures a whole model: give no technique, --option or --d-h")
@@ -59,7 +66,13 @@ def measure(
     if only_list:
         emit(listed(plan), output)
         return
-    _run(plan, book, output, counters, time, ceilings, limit, quiet)
+    _run(plan, book, output, counters, time, ceilings is None, limit, quiet)
+
+
+def _refuse_with_ceilings(*others: object) -> None:
+    """UserError if anything is to be measured besides."""
+    if any(others):
+        raise UserError("--ceilings measures those alone: give no technique, sizes, --option, --config or --list")
 
 
 def _run(
@@ -91,6 +104,7 @@ def _summary(result: "Result") -> str:
     lines = [f"failed: {one.case.key}: {one.reason}" for one in result.measurements if one.outcome == "failed"]
     told = [f"{count} {outcome}" for outcome, count in counts.items()]
     told += [f"{result.waiting} left: the same command goes on"] if result.waiting else []
+    told = told or ["ceilings measured"]
     return "\n".join([*lines, f"{', '.join(told)}; written to {result.path}", ""])
 
 

@@ -32,7 +32,10 @@ class Question:
         str | None, typer.Option("--dtype", metavar="DTYPE", help="bfloat16 (bf16), float16 (fp16) or float32 (fp32).")
     ] = None
     device: Annotated[
-        str | None, typer.Option("--device", metavar="NAME", help="The device that times are predicted for.")
+        str | None,
+        typer.Option(
+            "--device", metavar="NAME", help="For predicted times: a device of the table, its YAML file, or evidence."
+        ),
     ] = None
     scope: Annotated[
         str | None, typer.Option("--scope", metavar="SCOPE", help="core, layer, block or stack: show this one only.")

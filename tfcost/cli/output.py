@@ -63,6 +63,12 @@ def ascii_only() -> bool:
     return False
 
 
+def note(message: str, quiet: bool = False) -> None:
+    """What is worth knowing, as a line on stderr, unless the user asked for quiet."""
+    if not quiet:
+        print(f"note: {message}", file=sys.stderr)
+
+
 def warn(message: str, quiet: bool = False) -> None:
     """A line on stderr, unless the user asked for quiet."""
     if not quiet:

@@ -45,6 +45,7 @@ def verify(
 ) -> None:
     """Compare measurements with the formulas, cell by cell; exit 1 if one is outside its tolerance."""
     from tfcost.book import load_book
+    from tfcost.check.cells import IMPOSSIBLE
     from tfcost.check.verify import all_points, check_names, load_evidence, verified
     from tfcost.report.verify import verify_report
 
@@ -70,10 +71,13 @@ def verify(
     publish(verify_report(found, "cells" if cells else "totals" if summary else "techniques"), destination)
     outdated = [f"{name}: {count} measurements are of other code than its formulas; run 'tfcost measure {name}'"
                 for name, count in found.stale.items()]  # fmt: skip
-    missing = [f"{one.case.key}: {one.reason}" for one in found.unmatched if one.outcome == "no formula"]
+    missing, refused = ([f"{one.case.key}: {one.reason}" for one in found.unmatched if one.outcome == outcome]
+                        for outcome in ("no formula", IMPOSSIBLE))  # fmt: skip
     for message in (*outdated, *missing):
         warn(message, destination.quiet)
-    if any(cell.within is False for cell in found.cells) or (strict and (outdated or missing)):
+    for message in refused:
+        typer.echo(f"error: {message}", err=True)
+    if any(cell.within is False for cell in found.cells) or refused or (strict and (outdated or missing)):
         raise typer.Exit(1)
 
 

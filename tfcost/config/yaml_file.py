@@ -34,14 +34,19 @@ class YamlFile:
         """A UserError at the line of the longest known beginning of `path`."""
         while path and path not in self.lines:
             path = path[:-1]
-        return UserError(f"{self.path}:{self.lines.get(path, 1)}: {message}")
+        return UserError(f"{self.path}:{self.lines.get(path, 1)}: {printable(message)}")
+
+
+def printable(text: str) -> str:
+    """`text` with what would move a terminal's cursor, or worse, as an escape sequence of Python's."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def read_yaml(path: Path, most_nodes: int = MOST_NODES) -> YamlFile:
     """The mapping in the YAML file `path`, of at most `most_nodes` keys and values. UserError, with file and line, for
     anything else.
     """
-    loader = _Loader(_text(path))
+    loader = _Loader(read_text(path))
     loader.most_nodes = most_nodes
     try:
         node = loader.get_single_node()
@@ -59,7 +64,8 @@ def read_yaml(path: Path, most_nodes: int = MOST_NODES) -> YamlFile:
     return file
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a configuration file. UserError if it is too large, or no text."""
     content = read_limited(path, MAX_BYTES, f"larger than {MAX_BYTES // 1000} kB; a configuration is a few lines")
     try:
         text = content.decode("utf-8-sig")

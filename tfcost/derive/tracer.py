@@ -217,8 +217,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note_workspace(self, call: Call, label: Label, name: str) -> None:
         rule = self._workspace.get(name)
-        if rule is not None:
-            self.memory.note(rule.bytes_of(call), label, name)
+        size = rule.bytes_of(call) if rule is not None else sp.S.Zero
+        if rule is not None and size != 0:
+            self.memory.note(size, label, name)
             self.workspace_used.add(rule.source)
 
 

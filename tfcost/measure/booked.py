@@ -13,6 +13,14 @@ def cost_of(case: Case, book: Book) -> Cost:
                      values=case.sizes)  # fmt: skip
 
 
+def techniques_of(case: Case, book: Book) -> tuple[str, ...]:
+    """The techniques that a case runs: its own, or those of all parts of its model, in alphabetical order."""
+    if case.technique != "model":
+        return (case.technique,)
+    composed = compose(make_config(case.model, book.names), book, pass_=case.pass_)
+    return tuple(sorted({part.forward.technique for part in composed.parts}))
+
+
 def predicted_launches(case: Case, book: Book, of_a_model: int) -> int:
     """How many kernels the case launches, about. What a model launches is not in the book: `of_a_model`."""
     if case.technique == "model":

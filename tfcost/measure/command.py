@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import tfcost
 from tfcost.book import Book
 from tfcost.errors import CannotMeasure
 from tfcost.evidence.record import Case, Ceilings, Counters, Environment, Measurement, Memory, Timing
-from tfcost.measure.booked import predicted_launches, predicted_peak
+from tfcost.measure.booked import predicted_launches, predicted_peak, techniques_of
 from tfcost.measure.counters import Profile, find_ncu
 from tfcost.measure.job import Event, Job, chunks
 from tfcost.measure.machine import Machine, read_machine
@@ -71,7 +72,7 @@ def measure(cases: Sequence[Case], book: Book, settings: Settings) -> Result:
     if ncu:
         check_counters(ncu, settings.child)
     path = settings.output or Path(f"{file_name(environment.gpu)}.json")
-    session = Session(path, environment, _source_hash)
+    session = Session(path, environment, partial(_source_hash, book=book))
     if ceilings is not None:
         session.set_ceilings(ceilings)
     run = _Run(session, book, settings, environment.memory_bytes, deadline, cases)
@@ -127,10 +128,10 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _source_hash(case: Case) -> str:
+def _source_hash(case: Case, book: Book) -> str:
     from tfcost.measure.variants import code_hash, model_hash
 
-    return model_hash(str(case.model["attention"])) if case.technique == "model" else code_hash(case.technique)
+    return model_hash(techniques_of(case, book)) if case.technique == "model" else code_hash(case.technique)
 
 
 class _Run:

@@ -4,105 +4,31 @@ In: a case whose `model` is a configuration. Out: the program of its forward pas
 step, which keeps what its recomputation policy says and ends with the optimizer's step if there is one.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
 from tfcost.analysis.model import ModelCost, Part, Run, compose
+from tfcost.analysis.model.optimizer import OPTIMIZER
 from tfcost.analysis.model.training import divided
 from tfcost.book import Book
 from tfcost.config.load import make_config
 from tfcost.config.model import ModelConfig
-from tfcost.derive.harness import Source, tensors_in
+from tfcost.derive.harness import tensors_in
 from tfcost.derive.subject import Subject, Tensor, parse_shape
 from tfcost.errors import UserError
 from tfcost.evidence.record import Case
 from tfcost.measure.arguments import concrete_sizes, make_arguments, make_tensor
+from tfcost.measure.links import Link, Model, Piece, Weights
 from tfcost.measure.program import Hooks, Program, blocks, dtype_of, forget_gradients
 from tfcost.measure.variants import variant_of
 
 _INDICES = ("tokens", "targets")
-_GIVEN = ("x", *_INDICES)
-_STATE = ("first", "second")
-Weights = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One execution of a part: its function, its weights and sizes, its tables and caches; `data` are the names of what
-    else it takes.
-    """
-
-    name: str
-    function: Callable[..., torch.Tensor]
-    weights: Weights
-    constants: Weights
-    data: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """The links in order, in pieces that are recomputed as a whole or not; tokens, targets; for a model without a
-    vocabulary, how its input is made; and the optimizer's function with what it keeps for each weight.
-    """
-
-    pieces: tuple[tuple[tuple[Link, ...], bool], ...]
-    data: Mapping[str, torch.Tensor]
-    make_x: Callable[[], torch.Tensor] | None
-    update: Callable[..., object] | None = None
-    state: list[Weights] = field(default_factory=list)
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """All links in order."""
-        return tuple(link for links, _ in self.pieces for link in links)
-
-    @property
-    def parameters(self) -> list[torch.Tensor]:
-        """Every weight once."""
-        found = tensors_in([link.weights for link in self.links])
-        return list({id(weight): weight for weight in found}.values())
-
-    @property
-    def constants(self) -> list[torch.Tensor]:
-        """Every table and cache once."""
-        found = tensors_in([link.constants for link in self.links])
-        return list({id(one): one for one in found}.values())
-
-    def __call__(self) -> torch.Tensor:
-        """Forward: the last hidden states, the logits, or in training the loss."""
-        # The leaf that makes autograd follow an input without a vocabulary; it has no elements.
-        x = None if self.make_x is None else Source.apply(torch.empty(0, requires_grad=True), self.make_x)  # type: ignore[no-untyped-call]
-        for links, recomputed in self.pieces:
-            if recomputed:
-                # Nothing here is random: no state to go back to.
-                x = checkpoint(partial(self._through, links), x, use_reentrant=False, preserve_rng_state=False)
-                continue
-            for link in links:
-                x = self._run(link, x)
-        assert isinstance(x, torch.Tensor)
-        return x
-
-    def _through(self, links: Sequence[Link], x: torch.Tensor | None) -> torch.Tensor | None:
-        for link in links:
-            x = self._run(link, x)
-        return x
-
-    def _run(self, link: Link, x: torch.Tensor | None) -> torch.Tensor:
-        given = {name: self.data[name] for name in link.data if name != "x"}
-        taken = {"x": x} if "x" in link.data else {}
-        return link.function(**taken, **given, **link.weights, **link.constants)
-
-    def step(self) -> None:
-        """The optimizer's step, weight by weight."""
-        if self.update is not None:
-            with torch.no_grad():
-                for weight, state in zip(self.parameters, self.state, strict=True):
-                    self.update(weight=weight, gradient=weight.grad, **state)
+_SHARED = ("bias", "memory")
+_GIVEN = ("x", *_INDICES, *_SHARED)
+_UPDATED = ("weight", "gradient")
 
 
 def model_program(case: Case, book: Book, device: str) -> Program:
@@ -125,15 +51,26 @@ def build_model(config: ModelConfig, cost: ModelCost, dtype: torch.dtype, device
     """The model that `cost` is composed of, with random weights."""
     maker = _Maker(dtype, device, cost.pass_ == "train")
     training = cost.pass_ == "train"
-    pieces = []
+    stacks: dict[str, list[Piece]] = {}
     for run in cost.runs:
         for parts, recomputed in pieces_of(run, config, cost.values, training):
-            pieces.append((tuple(maker.link(part) for part in parts), recomputed))
-    if config.head == "tied":
-        pieces[-1][0][-1].weights["table"] = pieces[0][0][0].weights["table"]
-    model = Model(tuple(pieces), maker.data, maker.input_of(cost.runs[0].parts[0]))
-    optimizer = next((part for part in cost.parts if part.name == "optimizer"), None)
+            links = tuple(maker.link(part, run.stage) for part in parts)
+            stacks.setdefault(run.stage, []).append((links, recomputed))
+    batches = config.training.accumulate if training else 1
+    made = tuple(map(tuple, stacks.values()))
+    data = tuple(maker.data.get(stage, {}) for stage in stacks)
+    model = Model(made, data, maker.input_of(cost.runs[0].parts[0]), batches=batches)
+    _tie(model, config)
+    optimizer = next((part for part in cost.parts if part.name == OPTIMIZER), None)
     return model if optimizer is None else _with_optimizer(model, optimizer)
+
+
+def _tie(model: Model, config: ModelConfig) -> None:
+    """One table for the embeddings of both stacks, and for a tied head."""
+    named = [link for link in model.links if link.name.endswith("embedding")]
+    named += [link for link in model.links if link.name == "head" and config.head == "tied"]
+    for link in named[1:]:
+        link.weights["table"] = named[0].weights["table"]
 
 
 def pieces_of(
@@ -154,21 +91,22 @@ class _Maker:
 
     def __init__(self, dtype: torch.dtype, device: str, training: bool) -> None:
         self.dtype, self.device, self.training = dtype, device, training
-        self.data: dict[str, torch.Tensor] = {}
+        self.data: dict[str, dict[str, torch.Tensor]] = {}
         self._tables: dict[tuple[object, ...], torch.Tensor] = {}
 
-    def link(self, part: Part) -> Link:
-        """One execution of `part`."""
+    def link(self, part: Part, stage: str) -> Link:
+        """One execution of `part` in the stack `stage`."""
         variant = variant_of(part.forward)
         sizes, arguments = concrete_sizes(variant, part.values), variant.subject.arguments
-        for name in set(arguments) & set(_INDICES) - set(self.data):
-            self.data[name] = make_tensor(arguments[name], sizes, self.dtype, self.device, False)
+        own_data = self.data.setdefault(stage, {})
+        for name in set(arguments) & set(_INDICES) - set(own_data):
+            own_data[name] = make_tensor(arguments[name], sizes, self.dtype, self.device, False)
         constants = {name: self._constant(name, argument, sizes) for name, argument in arguments.items()
                      if _is_constant(argument)}  # fmt: skip
         rest = {name: argument for name, argument in arguments.items() if name not in (*_GIVEN, *constants)}
         own = Subject(variant.subject.function, rest, variant.subject.sizes)
         weights = make_arguments(own, sizes, self.dtype, self.device, self.training)
-        data = tuple(name for name in arguments if name in _GIVEN)
+        data = tuple(name for name in arguments if name in _GIVEN and name not in constants)
         return Link(part.name, variant.subject.function, weights, constants, data)
 
     def _constant(self, name: str, argument: Tensor, sizes: Mapping[str, int]) -> torch.Tensor:
@@ -194,11 +132,23 @@ def _is_constant(argument: object) -> bool:
 
 
 def _with_optimizer(model: Model, part: Part) -> Model:
-    """The model with the optimizer's state, as large as its weights."""
-    subject = variant_of(part.forward).subject
-    kept = [name for name in _STATE if isinstance(subject.arguments.get(name), Tensor)]
-    state = [{name: torch.zeros_like(weight) for name in kept} for weight in model.parameters]
-    return Model(model.pieces, model.data, model.make_x, subject.function, state)
+    """The model with the optimizer's state for each weight: zeros, and a copy of the weight in full."""
+    variant = variant_of(part.forward)
+    kept = {name: argument for name, argument in variant.subject.arguments.items() if name not in _UPDATED}
+
+    def state_of(weight: torch.Tensor) -> Weights:
+        sizes = concrete_sizes(variant, {"N": weight.numel()})
+        return {name: _state(name, argument, sizes, weight) for name, argument in kept.items()}
+
+    state = [state_of(weight) for weight in model.parameters]
+    return replace(model, update=variant.subject.function, state=state)
+
+
+def _state(name: str, argument: Tensor, sizes: Mapping[str, int], weight: torch.Tensor) -> torch.Tensor:
+    if name == "master":
+        return weight.detach().view(-1).to(argument.dtype or weight.dtype)
+    shape = [int(dimension.evaluate(sizes)) for dimension in parse_shape(argument.shape)]
+    return torch.zeros(shape, dtype=argument.dtype or weight.dtype, device=weight.device)
 
 
 def _forward(model: Model, hooks: Hooks) -> None:
@@ -212,9 +162,13 @@ def _forward(model: Model, hooks: Hooks) -> None:
 def _train(model: Model, hooks: Hooks) -> None:
     forget_gradients(model.parameters)
     hooks.begin()
-    loss = model()
-    held = [*model.parameters, *model.constants, *model.data.values(), *tensors_in(model.state)]
-    hooks.left(blocks(held))
-    loss.backward()  # type: ignore[no-untyped-call]
+    for _ in range(model.batches):
+        loss = model()
+        gradients = tensors_in([weight.grad for weight in model.parameters])
+        held = [*model.parameters, *gradients, *model.constants, *tensors_in(model.data), *tensors_in(model.state)]
+        hooks.left(blocks(held))
+        del gradients, held
+        loss.backward()  # type: ignore[no-untyped-call]
+        del loss
     model.step()
     hooks.end()

@@ -44,9 +44,9 @@ def code_hash(technique: str) -> str:
 
 
 @cache
-def model_hash(attention: str) -> str:
-    """The same over everything that a model with this attention technique is made of."""
-    return source_hash({name: code_hash(name) for name in ("transformer", "ffn", attention)})
+def model_hash(techniques: tuple[str, ...]) -> str:
+    """The same over all techniques that a model is made of."""
+    return source_hash({name: code_hash(name) for name in techniques})
 
 
 @cache

@@ -7,15 +7,17 @@ from typing import Any
 from tfcost.analysis.answer import ADDITIVE, Evaluated
 from tfcost.analysis.breakdown import Breakdown, Entry, LayerView, PartView
 from tfcost.analysis.claims import CheckedClaim
-from tfcost.analysis.predict import Prediction
+from tfcost.analysis.roofline import ModelTime
 from tfcost.book import TechniqueRecord
 from tfcost.config.model import ModelConfig
 from tfcost.formula import Formula
 from tfcost.quantities import QUANTITIES
 from tfcost.report.claims import claims_tables, explanation_document, origin_notes
-from tfcost.report.document import assumed, evaluated_document, header, prediction_document
+from tfcost.report.document import assumed, evaluated_document, header
+from tfcost.report.memory import memory_document, memory_tables
 from tfcost.report.page import Amount, Cell, Page, Report, Table
 from tfcost.report.records import quantity_records
+from tfcost.report.roofline import roofline_table, time_document
 from tfcost.report.rules import rule_document, rule_sentences
 from tfcost.report.units import grouped, percent
 from tfcost.report.words import class_cell, conditions, sizes_line
@@ -30,12 +32,12 @@ _WEIGHT_COLUMNS = ("part", "weights", "share", "formula")
 def analyze_report(
     model: Breakdown,
     config: ModelConfig,
-    time: Prediction | None,
+    time: ModelTime | str,
     explained: Explained | None = None,
     exact: bool = False,
 ) -> Report:
-    """The analysis of the model that `config` describes, with what is `explained` about transformers as such added;
-    `exact`: tables with exact formulas.
+    """The analysis of the model that `config` describes, with its `time` or why there is none, and with what is
+    `explained` about transformers as such added; `exact`: tables with exact formulas.
     """
     return Report(
         page=lambda: _page(model, config, time, explained, exact),
@@ -45,12 +47,14 @@ def analyze_report(
 
 
 def _page(
-    model: Breakdown, config: ModelConfig, time: Prediction | None, explained: Explained | None, exact: bool
+    model: Breakdown, config: ModelConfig, time: ModelTime | str, explained: Explained | None, exact: bool
 ) -> Page:
     cost = model.cost
     lines = (f"{cost.pass_}, {cost.dtype}, {_description(config)}", sizes_line(cost.values))
     tables = [_step_table(name, model, exact) for name in ADDITIVE if name in model.layers[0].entries]
-    tables += [_total_table(model, time, exact), _weights_table(model, config, exact)]
+    tables += [_total_table(model, time, exact), *memory_tables(model, exact), _weights_table(model, config, exact)]
+    if not isinstance(time, str):
+        tables.append(roofline_table(time))
     notes = [sentence for rule in model.rules for sentence in rule_sentences(rule, cost.values["n"])]
     if explained is None:
         notes += [f"Assumes: {text}" for text in cost.assumptions] + [f"Workspace: {text}" for text in cost.workspace]
@@ -62,7 +66,7 @@ def _page(
 
 
 def _document(
-    model: Breakdown, config: ModelConfig, time: Prediction | None, explained: Explained | None
+    model: Breakdown, config: ModelConfig, time: ModelTime | str, explained: Explained | None
 ) -> dict[str, Any]:
     cost, weights = model.cost, model.quantities["parameters"]
     document = header("explain" if explained else "analyze", cost.dtype, cost.values) | {
@@ -76,7 +80,7 @@ def _document(
     return document
 
 
-def _results(model: Breakdown, config: ModelConfig, time: Prediction | None) -> list[dict[str, Any]]:
+def _results(model: Breakdown, config: ModelConfig, time: ModelTime | str) -> list[dict[str, Any]]:
     """The whole model, one layer of each kind, and every part."""
     layers = [_layer_result(layer, model, config) for layer in model.layers]
     parts = [_part_result(part, model, config) for part in model.parts]
@@ -123,16 +127,18 @@ def _row(name: str, entry: Entry, exact: bool) -> tuple[Cell, ...]:
     )
 
 
-def _total_table(model: Breakdown, time: Prediction | None, exact: bool) -> Table:
+def _total_table(model: Breakdown, time: ModelTime | str, exact: bool) -> Table:
     """What does not add up over steps: memory; and the classes of time and space, and the predicted time."""
     entries = [entry for name, entry in model.quantities.items() if name not in (*ADDITIVE, "parameters")]
     rows: list[tuple[Cell, ...]] = [
         (one.kind.label, Amount(one.value, one.kind.unit), class_cell(one.theta), one.exact if exact else one.formula)
         for one in entries
     ]
-    if time:
-        bound = f"on {time.device}, a prediction; bound by {time.bound}"
-        rows.append(("time", Amount(time.seconds, "s"), class_cell(model.time), bound))
+    if isinstance(time, str):
+        rows.append(("time", "", class_cell(model.time), f"no prediction: {time}"))
+    else:
+        bound = f"on {time.prediction.device}, a prediction; bound by {time.prediction.bound}"
+        rows.append(("time", Amount(time.prediction.seconds, "s"), class_cell(model.time), bound))
     notes = [f"{entry.kind.label}: {entry.note}" for entry in entries if entry.note]
     notes += [] if exact else conditions((entry.kind.label, entry) for entry in entries)
     return Table("memory and time of the model", _TOTAL_COLUMNS, tuple(rows), tuple(notes))
@@ -155,14 +161,15 @@ def _weights(name: str, own: Evaluated, whole: Evaluated, exact: bool) -> tuple[
     return name, grouped(own.value), share, own.exact if exact else own.formula
 
 
-def _model_result(model: Breakdown, config: ModelConfig, time: Prediction | None) -> dict[str, Any]:
+def _model_result(model: Breakdown, config: ModelConfig, time: ModelTime | str) -> dict[str, Any]:
     """The whole model, its steps with what all their executions cost."""
     steps = [_step(step.name, part.name, step.count, step.entries) for part in model.parts for step in part.steps]
     classes = {"time": model.time.text if model.time else None, "space": model.space.text if model.space else None}
     return _result(config.name, "model", model, config) | {
         "quantities": {name: evaluated_document(entry) for name, entry in model.quantities.items()},
         "classes": classes,
-        **({"prediction": prediction_document(time)} if time else {}),
+        **time_document(time),
+        **memory_document(model),
         "steps": steps,
         "workspace": list(model.cost.workspace),
     }

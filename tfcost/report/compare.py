@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfcost.analysis.answer import Evaluated
-from tfcost.analysis.devices import Device
+from tfcost.analysis.predict import Machine
 from tfcost.analysis.side_by_side import COMPARED, TIME, Meeting, SideBySide
 from tfcost.quantities import QUANTITIES
 from tfcost.report.document import answer_document, header, used_symbols
@@ -16,7 +16,7 @@ _COLUMNS = ("technique", "value", "class", "formula")
 _TOTALS = ("matmul_flops", "issued_bytes", "peak_bytes")  # what is shown of the scopes after the first
 
 
-def compare_report(scopes: Sequence[SideBySide], device: Device, exact: bool = False) -> Report:
+def compare_report(scopes: Sequence[SideBySide], device: Machine, exact: bool = False) -> Report:
     """The comparison at every scope in `scopes`, times predicted on `device`; `exact`: tables with exact formulas."""
     return Report(
         page=lambda: _page(scopes, device, exact),
@@ -25,7 +25,7 @@ def compare_report(scopes: Sequence[SideBySide], device: Device, exact: bool = F
     )
 
 
-def _page(scopes: Sequence[SideBySide], device: Device, exact: bool) -> Page:
+def _page(scopes: Sequence[SideBySide], device: Machine, exact: bool) -> Page:
     answers = [answer for scope in scopes for answer in scope.answers]
     first = answers[0].query
     options = dict.fromkeys(f"{one.query.technique}: {options_text(one)}" for one in answers)
@@ -51,7 +51,7 @@ def _results(scopes: Sequence[SideBySide]) -> list[dict[str, Any]]:
     return [answer_document(one, scope.times[one.query.technique]) for scope in scopes for one in scope.answers]
 
 
-def _tables(scope: SideBySide, quantities: Sequence[str], device: Device, exact: bool) -> list[Table]:
+def _tables(scope: SideBySide, quantities: Sequence[str], device: Machine, exact: bool) -> list[Table]:
     present = [name for name in quantities if any(name in answer.quantities for answer in scope.answers)]
     tables = [_quantity_table(scope, name, exact) for name in present]
     return [*tables, _time_table(scope, device), _class_table(scope)]
@@ -71,7 +71,7 @@ def _row(name: str, entry: Evaluated, best: bool, exact: bool) -> tuple[Cell, ..
     return Code(name), Amount(entry.value, entry.kind.unit, best), class_cell(entry.theta), formula
 
 
-def _time_table(scope: SideBySide, device: Device) -> Table:
+def _time_table(scope: SideBySide, device: Machine) -> Table:
     """Predicted times; the last column says what bounds them."""
     smallest = scope.smallest(TIME)
     rows: list[tuple[Cell, ...]] = []

@@ -51,5 +51,6 @@ def _with_sinks(scores: Tensor, sinks: Tensor) -> Tensor:
     b, h_kv, group, n, _ = scores.shape
     column = sinks.view(1, h_kv, group, 1, 1).expand(b, h_kv, group, n, 1)
     scores = torch.cat([scores, column], dim=-1)
-    scores = scores - scores.amax(dim=-1, keepdim=True)
+    # The largest one keeps exponentials in range; no gradient goes through it.
+    scores = scores - scores.detach().amax(dim=-1, keepdim=True)
     return torch.softmax(scores, dim=-1)[..., :-1]

@@ -5,15 +5,16 @@ backward pass, and how far it rises above what is alive when it begins (`Cost.co
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tfcost.analysis.model.algebra import ONE, ZERO, added, maximum, times
 from tfcost.analysis.model.chain import Builder, Run, check_pass, distinct
 from tfcost.analysis.model.executions import Execution, Row, executions_of, optimizer_rows, rows_of
-from tfcost.analysis.model.inference import cached, given, inference_moments
-from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_peak
+from tfcost.analysis.model.inference import cached, given, inference_moments, paged
+from tfcost.analysis.model.memory import Alive
+from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_moment
 from tfcost.analysis.model.part import Part, total_of
-from tfcost.analysis.model.training import Stretch, divided, training_moments
+from tfcost.analysis.model.training import Gradients, Stretch, divided, gradients_of, training_moments
 from tfcost.book import Book
 from tfcost.config.model import ModelConfig
 from tfcost.cost import Quantity
@@ -25,7 +26,8 @@ class ModelCost:
     """What a model costs in one pass: rows that add up to `quantities`, and at which moment memory is highest.
 
     `runs` are the parts in the order in which data passes through them; `parts` every kind of them once, an optimizer
-    included; `executions` what of them runs how often. `moments` are the bytes alive wherever memory may be highest.
+    included; `executions` what of them runs how often. `moments` are the bytes alive wherever memory may be highest,
+    `memory` those at the highest moment by what they are for (`memory.CATEGORIES`).
     """
 
     name: str
@@ -43,6 +45,8 @@ class ModelCost:
     executions: tuple[Execution, ...] = ()
     moments: Mapping[str, Formula] | None = None
     cache_bytes: Formula = ZERO
+    paged_cache_bytes: Formula = ZERO
+    memory: Mapping[str, Formula] = field(default_factory=dict)
 
 
 def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> ModelCost:
@@ -57,14 +61,16 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
     stretches = [divided(run, config.training) for run in runs] if pass_ == "train" else []
     optimizer = optimizer_of(config, book, builder.base) if pass_ == "train" else None
     parts = distinct(runs)
-    parameters, weights = (total_of(_owning(config, parts), name) for name in ("parameters", "parameter_bytes"))
+    owning = _owning(config, distinct([*builder.idle, *runs]))
+    parameters, weights = (total_of(owning, name) for name in ("parameters", "parameter_bytes"))
     values = _shown_values(builder, config)
-    executions = executions_of(runs, stretches)
+    executions = _repeated(executions_of(runs, stretches), config.training.accumulate if pass_ == "train" else 1)
     rows = (*rows_of(executions), *(optimizer_rows(optimizer, parameters) if optimizer else ()))
     if pass_ == "train":
-        moments = _training_moments(config, runs, stretches, optimizer, parameters, weights)
+        alive = _training_moments(config, runs, stretches, optimizer, parameters, weights)
     else:
-        moments = inference_moments(runs, weights, pass_)
+        alive = inference_moments(runs, weights, pass_)
+    moments = {name: moment.total for name, moment in alive.items()}
     highest, peak = max(moments.items(), key=lambda moment: moment[1].evaluate(values))
     quantities = {
         **{name: Quantity(_total(rows, names), "summed") for name, names in _ADDED.items()},
@@ -81,7 +87,7 @@ def compose(config: ModelConfig, book: Book, *, pass_: str = "forward") -> Model
         (*parts, *([optimizer] if optimizer else [])),
         tuple(dict.fromkeys(text for cost in costs for text in cost.assumptions)),
         tuple(dict.fromkeys(text for cost in costs for text in cost.workspace)),
-        tuple(runs), tuple(executions), moments, cached(parts),
+        tuple(runs), tuple(executions), moments, cached(parts), paged(parts), alive[highest].categories,
     )  # fmt: skip
 
 
@@ -101,24 +107,42 @@ def _shown_values(builder: Builder, config: ModelConfig) -> dict[str, int]:
 
 
 def _owning(config: ModelConfig, parts: Iterable[Part]) -> list[tuple[Formula, Part]]:
-    """The parts that have weights of their own; a tied head uses the embedding's table."""
-    return [(part.count, part) for part in parts if not (part.name == "head" and config.head == "tied")]
+    """The parts that have weights of their own; a tied head and an encoder use the embedding's table."""
+    shared = ("encoder embedding", *(("head",) if config.head == "tied" else ()))
+    return [(part.count, part) for part in parts if part.name not in shared]
+
+
+def _repeated(executions: Sequence[Execution], batches: int) -> list[Execution]:
+    """The executions of a step that adds up the gradients of so many batches."""
+    if batches == 1:
+        return list(executions)
+    return [replace(one, count=times(Formula(str(batches)), one.count)) for one in executions]
 
 
 def _training_moments(
     config: ModelConfig, runs: Sequence[Run], stretches: Sequence[Stretch], optimizer: Part | None, parameters: Formula,
     weights: Formula,
-) -> dict[str, Formula]:  # fmt: skip
-    others = given(runs)
-    held = added([weights, others, state_bytes(optimizer, parameters, weights)])
-    moments = training_moments(stretches, held)
-    if config.head == "tied":
+) -> dict[str, Alive]:  # fmt: skip
+    others, accumulated, tied = given(runs), config.training.accumulate > 1, config.head == "tied"
+    state = state_bytes(optimizer, parameters, weights)
+    held = Alive().plus("parameters", weights).plus("data", others).plus("state", state)
+    first, last = runs[0].parts[0], runs[-1].parts[0]
+    new: Gradients = gradients_of
+    if accumulated:
+        # From the second batch on all gradients are there; a new one is added to its own and goes. That of a shared
+        # table waits for the other one.
+        held = held.plus("gradients", weights)
+
+        def new(part: Part) -> Formula:
+            return gradients_of(part) if tied and part is last else ZERO
+
+    moments = training_moments(runs, stretches, held, new)
+    if tied:
         # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
-        later = [times(stretch.count, stretch.gradients) for stretch in stretches[1:]]
-        both = (runs[0].parts[0].training("gradient_bytes"), runs[-1].parts[0].training("gradient_bytes"))
-        moments["tied gradients"] = added([held, *later, *both])
+        later = [times(stretch.count, stretch.gradients(new)) for stretch in stretches[1:]]
+        moments["tied gradients"] = held.plus("gradients", *later, gradients_of(first), gradients_of(last))
     if optimizer:
-        moments["optimizer step"] = added([step_peak(optimizer, parameters), others])
+        moments["optimizer step"] = step_moment(optimizer, parameters, weights, others)
     return moments
 
 

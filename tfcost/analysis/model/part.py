@@ -24,7 +24,8 @@ class Part:
     `forward` is the pass without gradients that is asked for (forward or decode), `backward` that of a training step,
     `recomputed` the same where only the input was kept; `weights` the cost whose parameters count. `meanings` are the
     part's symbols in those of the model, `values` their values and those of all other sizes of its layer; `cached` are
-    the bytes of keys and values that it keeps, in the model's symbols.
+    the bytes of keys and values that it keeps, in the model's symbols. What it `shares` ("bias", "memory") is given to
+    all parts of its kind, and each returns a gradient for it.
     """
 
     name: str
@@ -34,8 +35,10 @@ class Part:
     recomputed: Cost | None = None
     weights: Cost | None = None
     cached: Formula = ZERO
+    paged: Formula = ZERO
     meanings: Mapping[str, Formula] = field(default_factory=dict)
     weight_meanings: Mapping[str, Formula] = field(default_factory=dict)
+    shares: str = ""
     values: Values = field(default_factory=dict)
 
     def told(self, formula: Formula) -> Formula:
@@ -58,6 +61,17 @@ class Part:
         held = self.forward.quantities.get("parameter_bytes")
         own = self.told(held.exact) if held else ZERO
         return collected(minus(self.inference("given_bytes"), own, self.inference("input_bytes")))
+
+    @property
+    def shared_bytes(self) -> Formula:
+        """Bytes of what it shares, 0 if there is nothing."""
+        return self.beside() if self.shares else ZERO
+
+    @property
+    def gradient_bytes(self) -> Formula:
+        """Bytes of the gradients of its weights, which its backward pass leaves."""
+        left = self.training("gradient_bytes")
+        return minus(left, self.shared_bytes) if self.shares else left
 
     def training(self, name: str) -> Formula:
         """One of the sizes of the training passes (see `trace_part`); UserError without a backward pass."""

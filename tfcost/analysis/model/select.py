@@ -14,7 +14,8 @@ class Choice:
     """A part before it is looked up: `name` in reports, where it stands in the book, the values of its own symbols, and
     those that follow from others (`formulas`; `weight_formulas` for the weights alone). `decode`: where its decode step
     stands; a part that `attends` has none without, any other one is its forward pass with n = 1. `decode_formulas`:
-    what follows from others there.
+    what follows from others there. `shares`: what all parts of this kind are given beside their input; `renamed`: what
+    the model calls symbols of the part.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Choice:
     decode: "tuple[str, Mapping[str, OptionValue]] | None" = None
     attends: bool = False
     decode_formulas: Mapping[str, str] = field(default_factory=dict)
+    shares: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 def attention_of(layer: LayerFields, book: Book) -> Choice:
