@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfcost.analysis.parallel import Exchange, ParallelCost, Stage
+from tfcost.analysis.shown import shown_form
 from tfcost.formula import Formula
 from tfcost.report.page import Amount, Cell, Table
+from tfcost.report.units import grouped
 
 _MEMORY_COLUMNS = ("memory of one GPU", "value", "formula")
 _EXCHANGE_COLUMNS = ("collective", "over", "calls", "given", "sent on a ring", "formula of given")
@@ -24,7 +26,7 @@ def parallel_document(cost: ParallelCost) -> dict[str, Any]:
     """The same for JSON."""
     return {
         "gpus": cost.parallelism.gpus,
-        "sizes": {name: value for name, value in cost.parallelism.values.items()},
+        "sizes": dict(cost.parallelism.values),
         "zero": cost.parallelism.zero,
         "stages": [_stage_document(stage, cost.values) for stage in cost.stages],
         "assumptions": list(cost.assumptions),
@@ -37,24 +39,28 @@ def _title(text: str, stage: Stage, cost: ParallelCost) -> str:
 
 def _memory_table(stage: Stage, cost: ParallelCost) -> Table:
     rows: list[tuple[Cell, ...]] = [
-        (name, Amount(size.evaluate(cost.values), "B"), size) for name, size in stage.memory.items()
+        (name, Amount(size.evaluate(cost.values), "B"), _shown(size, cost)) for name, size in stage.memory.items()
     ]
-    rows.append(("peak", Amount(stage.highest.evaluate(cost.values), "B"), stage.highest))
-    notes = [f"the peak is at: {stage.moment}"]
-    if cost.parallelism.micro_batches > 1:
-        notes.append("the peak counts a part's new gradients beside all sums, at most that much")
-    return Table(_title("one GPU", stage, cost), _MEMORY_COLUMNS, tuple(rows), tuple(notes))
+    rows.append(("peak", Amount(stage.highest.evaluate(cost.values), "B"), _shown(stage.highest, cost)))
+    notes = (f"at the highest moment: {stage.moment}",)
+    return Table(_title("one GPU", stage, cost), _MEMORY_COLUMNS, tuple(rows), notes)
 
 
 def _exchange_table(stage: Stage, cost: ParallelCost) -> Table:
-    rows = [_exchange_row(one, cost.values) for one in stage.exchanges]
+    rows = [_exchange_row(one, cost) for one in stage.exchanges]
     title = _title("exchanged in a step by one GPU", stage, cost)
     return Table(title, _EXCHANGE_COLUMNS, tuple(rows), ("given: bytes of the buffers that collectives work on",))
 
 
-def _exchange_row(one: Exchange, values: Mapping[str, int]) -> tuple[Cell, ...]:
-    given, sent = (Amount(size.evaluate(values), "B") for size in (one.bytes, one.sent))
-    return one.collective.replace("_", "-"), one.group, str(one.calls.evaluate(values)), given, sent, one.bytes
+def _exchange_row(one: Exchange, cost: ParallelCost) -> tuple[Cell, ...]:
+    given, sent = (Amount(size.evaluate(cost.values), "B") for size in (one.bytes, one.sent))
+    calls = grouped(one.calls.evaluate(cost.values))
+    return one.collective.replace("_", "-"), one.group, calls, given, sent, _shown(one.bytes, cost)
+
+
+def _shown(formula: Formula, cost: ParallelCost) -> Formula:
+    """The form to read."""
+    return shown_form(formula, cost.values, {}).formula
 
 
 def _stage_document(stage: Stage, values: Mapping[str, int]) -> dict[str, Any]:

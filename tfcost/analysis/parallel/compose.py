@@ -4,16 +4,17 @@ The parts are those of one GPU, put in a chain as those of a whole model are (`a
 share out and how many micro-batches a stage keeps is added here. Formulas in T, C, Q, D, X and A, and their values.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tfcost.analysis.model.algebra import ONE, ZERO, added, maximum, minus, over, times
-from tfcost.analysis.model.chain import Run
 from tfcost.analysis.model.executions import Execution, executions_of
 from tfcost.analysis.model.inference import given
-from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_peak
+from tfcost.analysis.model.memory import Alive
+from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_moment
 from tfcost.analysis.model.part import Part, total_of
-from tfcost.analysis.model.training import divided, training_moments
+from tfcost.analysis.model.runs import Run, distinct
+from tfcost.analysis.model.training import Gradients, Stretch, divided, gradients_of, training_moments
 from tfcost.analysis.parallel.parts import GpuBuilder
 from tfcost.analysis.parallel.sharing import SharedPart, Sharing
 from tfcost.analysis.parallel.stages import StageRuns, stages_of
@@ -28,10 +29,8 @@ from tfcost.formula import Formula
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One GPU of a kind: bytes by category, the highest moment, and what it exchanges in a step.
-
-    `memory` has parameters, gradients, optimizer state, and activations (kept for the backward pass, those of all
-    micro-batches in flight); `peak` is the most alive at once, at `moment`.
+    """One GPU of a kind: what is alive at its highest `moment`, in all and by what it is for (`memory.CATEGORIES`), the
+    largest of all moments (`peak`), and what it exchanges in a step.
     """
 
     place: str
@@ -60,8 +59,8 @@ def compose_parallel(config: ModelConfig, parallelism: Parallelism, book: Book) 
     """What one GPU of every kind of stage keeps and exchanges. UserError for a part that is not derived for the split,
     or whose formulas do not hold at these sizes.
     """
-    if config.training.recompute != "none":
-        raise UserError("parallelism with recomputation is not composed: give 'recompute: none'")
+    if config.training.recompute != "none" or config.training.accumulate > 1 or config.encoder is not None:
+        raise UserError("parallelism is not composed with recomputation, an encoder, or 'accumulate' (micro_batches)")
     if parallelism.zero > 1 and config.head == "tied":
         raise UserError("parallelism.zero: 2 and 3 are not there for a tied head, which is no part of its own")
     if parallelism.pipeline > 1 and config.head == "tied":
@@ -91,33 +90,58 @@ class _Composer:
 
     def stage(self, stage: StageRuns) -> Stage:
         """Memory and exchanges of one GPU of this stage."""
-        plain = {part.name: part for run in stage.runs for part in run.parts}
-        owning = [(part.count, part) for part in plain.values() if not self._borrows(part)]
+        owning = [(part.count, part) for part in distinct(stage.runs) if not self._borrows(part)]
         parameters, weights = (total_of(owning, name) for name in ("parameters", "parameter_bytes"))
-        updated = self.sharing.share_of_state(parameters)
-        state = state_bytes(self.optimizer, updated, self.sharing.share_of_state(weights))
         shared = replace(stage, runs=tuple(self._shared(run) for run in stage.runs))
         stretches = [divided(run, self.config.training) for run in shared.runs]
-        kept = added(times(one.count, one.left) for one in stretches)
-        gradients = self._gradients(plain.values())
-        memory = {
-            "parameters": self.sharing.share_of_weights(weights),
-            "gradients": self.sharing.share_of_gradients(gradients),
-            "optimizer state": state,
-            "activations": times(stage.in_flight, kept),
-        }
-        held = added([memory["parameters"], state, given(shared.runs), self._others(stage, kept),
-                      memory["gradients"] if self.sharing.accumulates else ZERO])  # fmt: skip
-        moments = training_moments(stretches, held)
-        moments |= self._ends(shared, weights, updated, gradients, held, plain.values())
-        moment, highest = max(moments.items(), key=lambda one: one[1].evaluate(self.values))
+        alive = self._moments(shared, stretches, parameters, weights)
+        moment, highest = max(alive.items(), key=lambda one: one[1].total.evaluate(self.values))
         executions = executions_of(shared.runs, stretches)
         flops = added(times(one.count, self._micro_batches, one.part.told(one.cost.quantities["matmul_flops"].exact))
                       for one in executions)  # fmt: skip
+        exchanges = exchanges_of(self._transfers(stage, executions), self.book, self.config.dtype)
         return Stage(
-            stage.place, memory, maximum(moments.values()), moment, highest, parameters, flops,
-            exchanges_of(self._transfers(stage, executions), self.book, self.config.dtype),
+            stage.place, highest.categories, maximum(one.total for one in alive.values()), moment, highest.total,
+            parameters, flops, exchanges,
         )  # fmt: skip
+
+    def _moments(
+        self, stage: StageRuns, stretches: Sequence[Stretch], parameters: Formula, weights: Formula
+    ) -> dict[str, Alive]:
+        """Wherever memory of this GPU may be highest."""
+        sharing, data = self.sharing, self._data(stage)
+        updated = sharing.share_of_state(parameters)
+        state = state_bytes(self.optimizer, updated, sharing.share_of_state(weights))
+        held = Alive().plus("parameters", sharing.share_of_weights(weights)).plus("data", data).plus("state", state)
+        kept = added(times(one.count, one.left) for one in stretches)
+        if stage.in_flight != ONE:
+            held = held.plus("activations", times(minus(stage.in_flight, ONE), kept))
+        new: Gradients = gradients_of
+        if self.parallelism.micro_batches > 1:
+            # From the second micro-batch on all gradients are there; a new one is added to its own and goes.
+            held, new = held.plus("gradients", sharing.share_of_gradients(weights)), _no_gradients
+        moments = training_moments(stage.runs, stretches, held, new)
+        last = stage.runs[-1].parts[-1]
+        if self._borrows(last):
+            # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
+            table, others = gradients_of(last), ZERO if new is _no_gradients else weights
+            moments["tied gradients"] = held.plus("gradients", others, table, table)
+        if sharing.stage == 1:
+            taken = maximum(sharing.taken("gradient shard", part.size("parameters")) for part in distinct(stage.runs))
+            there = held if new is _no_gradients else held.plus("gradients", weights)
+            moments["gradients shared out"] = there.plus("workspace", taken)
+        if self.optimizer:
+            own = sharing.share_of_state(weights)
+            step = step_moment(self.optimizer, updated, own, data)
+            moments["optimizer step"] = step.plus("parameters", minus(sharing.share_of_weights(weights), own))
+        return moments
+
+    def _data(self, stage: StageRuns) -> Formula:
+        """Tokens and targets of all micro-batches, tables."""
+        ends = [run for run in stage.runs if run.parts[0].forward.scope != "block"]
+        others = minus(self._micro_batches, ONE)
+        again = ZERO if self._micro_batches == ONE else times(others, given(ends))
+        return added([given(stage.runs), again])
 
     def _shared(self, run: Run) -> Run:
         """The run with what GPUs share out; with one GPU of each kind there is nobody to share with."""
@@ -138,34 +162,6 @@ class _Composer:
         """Whether the part's table is that of the embedding."""
         return part.name == "head" and self.config.head == "tied"
 
-    def _gradients(self, parts: Iterable[Part]) -> Formula:
-        """Gradients of all weights of this GPU, before any are shared out."""
-        return added(times(part.count, part.training("gradient_bytes")) for part in parts if not self._borrows(part))
-
-    def _others(self, stage: StageRuns, kept: Formula) -> Formula:
-        """What micro-batches in flight keep beside the running one."""
-        return ZERO if stage.in_flight == ONE else times(minus(stage.in_flight, ONE), kept)
-
-    def _ends(
-        self, stage: StageRuns, weights: Formula, updated: Formula, gradients: Formula, held: Formula,
-        plain: Collection[Part],
-    ) -> dict[str, Formula]:  # fmt: skip
-        """The moments after all backward passes."""
-        moments = {}
-        sharing, there = self.sharing, ZERO if self.sharing.accumulates else gradients
-        last = stage.runs[-1].parts[-1]
-        if self._borrows(last) and not sharing.accumulates:
-            own = sharing.share_of_gradients(gradients)
-            # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
-            moments["tied gradients"] = added([held, own, times(Formula("2"), last.training("gradient_bytes"))])
-        if sharing.stage == 1:
-            taken = (sharing.taken("gradient shard", part.size("parameters")) for part in plain)
-            moments["gradients shared out"] = added([held, there, maximum(taken)])
-        if self.optimizer:
-            others = minus(sharing.share_of_weights(weights), sharing.share_of_state(weights))
-            moments["optimizer step"] = added([step_peak(self.optimizer, updated), others, given(stage.runs)])
-        return moments
-
     def _transfers(self, stage: StageRuns, executions: Sequence[Execution]) -> Iterator[Counted]:
         """Everything that is exchanged in a step."""
         replicas = self.sharing.replicas
@@ -174,7 +170,7 @@ class _Composer:
             found = tuple(_told(transfer, one.part.told) for transfer in one.cost.communication)
             yield Counted(found, times(one.count, self._micro_batches), groups)
         if self._replicated:
-            for part in {part.name: part for run in stage.runs for part in run.parts}.values():
+            for part in distinct(stage.runs):
                 yield from self._of_weights(part, groups)
         if stage.schedule is not None:
             row = over(stage.runs[-1].parts[0].training("input_bytes"), Formula(WIDTHS[self.config.dtype]))
@@ -196,3 +192,7 @@ class _Composer:
 
 def _told(transfer: Transfer, tell: Callable[[Formula], Formula]) -> Transfer:
     return replace(transfer, bytes=tell(transfer.bytes), calls=tell(transfer.calls))
+
+
+def _no_gradients(part: Part) -> Formula:
+    return ZERO

@@ -21,14 +21,12 @@ _STATE, _GRADIENTS, _WEIGHTS = 1, 2, 3
 @dataclass(frozen=True)
 class Sharing:
     """The stage of ZeRO, the number of GPUs with the same weights, and what exchanges cost, formulas of N weights and
-    D GPUs; `accumulates`: gradients of several micro-batches are added up, so that those of all parts are alive during
-    all but the first one.
+    D GPUs.
     """
 
     stage: int
     replicas: Formula
     exchanges: Mapping[str, Cost]
-    accumulates: bool = False
 
     @classmethod
     def of(cls, parallelism: Parallelism, book: Book, dtype: str) -> "Sharing":
@@ -37,7 +35,7 @@ class Sharing:
         found = {name: book.find("data-parallel", scope="part", pass_="forward", dtype=dtype, variant={"part": name},
                                  values={}) for name in names}  # fmt: skip
         replicas = Formula("C*D" if parallelism.context > 1 else "D")
-        return cls(parallelism.zero, replicas, found, parallelism.micro_batches > 1)
+        return cls(parallelism.zero, replicas, found)
 
     def per_step(self) -> list[Cost]:
         """What is exchanged of all weights once per step."""
@@ -89,7 +87,7 @@ class SharedPart(Part):
         assert sharing is not None
         weights = self.size("parameters")
         if name == "gradient_bytes":
-            return ZERO if sharing.accumulates else sharing.share_of_gradients(plain)
+            return sharing.share_of_gradients(plain)
         if sharing.stage < _GRADIENTS or weights == ZERO:
             return plain
         gathered = sharing.taken("gathered weights", weights) if sharing.stage >= _WEIGHTS else ZERO

@@ -5,9 +5,8 @@ micro-batches are between their forward and their backward pass at once.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tfcost.analysis.model.algebra import ONE, added, collected, over
-from tfcost.analysis.model.chain import Run
-from tfcost.analysis.model.part import Part
+from tfcost.analysis.model.algebra import ONE, collected, over
+from tfcost.analysis.model.runs import Run, counted
 from tfcost.book import Book
 from tfcost.config.parallelism import Parallelism
 from tfcost.cost import IN_FLIGHT, Cost
@@ -46,7 +45,8 @@ def stages_of(runs: Sequence[Run], parallelism: Parallelism, book: Book, dtype: 
     if parallelism.pipeline == 2:
         del makeup["second"]
     return tuple(
-        StageRuns(place, _counted(found), _schedule(place, parallelism, book, dtype)) for place, found in makeup.items()
+        StageRuns(place, tuple(counted(found)), _schedule(place, parallelism, book, dtype))
+        for place, found in makeup.items()
     )
 
 
@@ -54,16 +54,3 @@ def _schedule(place: str, parallelism: Parallelism, book: Book, dtype: str) -> C
     numbers = "many" if parallelism.micro_batches >= parallelism.pipeline else "few"
     variant = {"place": place, "micro_batches": numbers}
     return book.find("pipeline", scope="stage", pass_="forward", dtype=dtype, variant=variant, values={})
-
-
-def _counted(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The same runs; every part knows how often it runs in this stage."""
-    counts: dict[str, list[Formula]] = {}
-    for run in runs:
-        for part in run.parts:
-            counts.setdefault(part.name, []).append(run.count)
-
-    def known(part: Part) -> Part:
-        return replace(part, count=collected(added(counts[part.name])))
-
-    return tuple(replace(run, layers=tuple(tuple(map(known, layer)) for layer in run.layers)) for run in runs)
