@@ -64,7 +64,7 @@ class Model:
         self._values, self._stage, self._group = values, stage, group
         self._parts: list[tuple[Variant, Callable[..., torch.Tensor], dict[str, torch.Tensor]]] = []
         for name, variant in parts:
-            shapes = {key: _shape(one, values) for key, one in variant.subject.arguments.items()
+            shapes = {key: shape_of(one, values) for key, one in variant.subject.arguments.items()
                       if isinstance(one, Tensor) and one.role == "parameter"}  # fmt: skip
             weights = {key: torch.randn(shape).requires_grad_() for key, shape in shapes.items()}
             function = variant.subject.function
@@ -76,7 +76,7 @@ class Model:
             elif tied and name == "head":
                 weights["table"] = self._parts[0][2]["table"]
             self._parts.append((variant, function, weights))
-        self._inputs = {key: torch.zeros(_shape(one, values), dtype=torch.int64)
+        self._inputs = {key: torch.zeros(shape_of(one, values), dtype=torch.int64)
                         for variant in (parts[0][1], parts[-1][1]) for key, one in variant.subject.arguments.items()
                         if isinstance(one, Tensor) and one.role == "index"}  # fmt: skip
 
@@ -85,7 +85,7 @@ class Model:
         x: dict[str, torch.Tensor] = {}
         for variant, function, weights in self._parts:
             arguments = variant.subject.arguments
-            rest = {key: one if not isinstance(one, Size) else _size(one, self._values)
+            rest = {key: one if not isinstance(one, Size) else size_of(one, self._values)
                     for key, one in arguments.items() if not isinstance(one, Tensor)}  # fmt: skip
             rest |= {key: one for key, one in self._inputs.items() if key in arguments}
             out = function(**x, **weights, **rest)
@@ -120,11 +120,11 @@ class Model:
         del shards
 
 
-def _shape(argument: Tensor, values: Sizes) -> tuple[int, ...]:
+def shape_of(argument: Tensor, values: Sizes) -> tuple[int, ...]:
     return tuple(int(size.evaluate(values)) for size in parse_shape(argument.shape))
 
 
-def _size(argument: Size, values: Sizes) -> int:
+def size_of(argument: Size, values: Sizes) -> int:
     return int(parse_shape(argument.expression)[0].evaluate(values))
 
 

@@ -7,7 +7,7 @@ from parallel.model_cases import TECHNIQUES, alone, exchanged, parts_of
 from parallel.processes import Processes
 
 from tfcost.analysis.parallel import compose_parallel
-from tfcost.book import Book, Provenance, TechniqueRecord, write_record
+from tfcost.book import Book, Provenance, TechniqueRecord, load_book, write_record
 from tfcost.config.load import make_config
 from tfcost.derive.costs import derive_variant
 from tfcost.derive.technique import Technique
@@ -41,6 +41,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
         write_record(_record(TECHNIQUES[name].TECHNIQUE, list(variants.values())), folder)
     write_record(_record(data.TECHNIQUE, list(data.TECHNIQUE.variants())), folder)
     write_record(_record(ring.TECHNIQUE, list(ring.TECHNIQUE.variants())), folder)
+    write_record(load_book().record("pipeline"), folder)
     return Book(folder)
 
 
