@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 _PROCESSES: dict[str, dist.ProcessGroup] = {}
+# What was sent and has not arrived yet.
+_sending: list[tuple[Tensor, dist.Work]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,11 @@ def _shift(x: Tensor, group: str, size: int, places: int) -> Tensor:
 
 @torch.library.custom_op("tfcost::send", mutates_args=())
 def _send(x: Tensor, group: str, size: int, to: int) -> None:
-    processes = _PROCESSES[group]
-    dist.send(x.contiguous(), dist.get_global_rank(processes, to), processes)
+    # Two neighbours may send to each other at once: nobody waits for the other to receive.
+    processes, x = _PROCESSES[group], x.contiguous()
+    message = dist.P2POp(dist.isend, x, dist.get_global_rank(processes, to), processes)
+    _sending[:] = [(kept, request) for kept, request in _sending if not request.is_completed()]
+    _sending.extend((x, request) for request in dist.batch_isend_irecv([message]) if not request.is_completed())
 
 
 @torch.library.custom_op("tfcost::receive_", mutates_args=("x",))

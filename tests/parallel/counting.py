@@ -15,8 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # Function of torch.distributed -> name of the collective, place of the argument whose bytes count.
 _COUNTED = {"all_reduce": ("all_reduce", 0), "all_gather_single": ("all_gather", 0),
-            "reduce_scatter_single": ("reduce_scatter", 1), "all_to_all_single": ("all_to_all", 1),
-            "send": ("send", 0)}  # fmt: skip
+            "reduce_scatter_single": ("reduce_scatter", 1), "all_to_all_single": ("all_to_all", 1)}  # fmt: skip
 
 
 class Counts:
@@ -57,9 +56,10 @@ def counting(names: dict[Any, str] | None = None) -> Iterator[Counts]:
         setattr(dist, name, _counted(real[name], kind, place, counts))
 
     def pairs(operations: list[Any]) -> Any:
+        kind = "send" if len(operations) == 1 else "shift"
         for one in operations:
             if one.op is dist.isend:
-                counts.add("shift", one.tensor, one.group)
+                counts.add(kind, one.tensor, one.group)
         return real["batch_isend_irecv"](operations)
 
     dist.batch_isend_irecv = pairs
