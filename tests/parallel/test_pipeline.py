@@ -28,7 +28,7 @@ def test_a_stage_passes_on_and_keeps_what_was_derived(stages: int, micro_batches
             assert found["in flight"] == cost.composition[IN_FLIGHT].evaluate(values)
 
 
-@pytest.mark.parametrize(("stages", "micro_batches"), [(2, 1), (2, 3), (4, 2), (4, 6)])
+@pytest.mark.parametrize(("stages", "micro_batches"), [(2, 1), (2, 2), (2, 3), (4, 2), (4, 6)])
 def test_a_stage_needs_the_memory_that_was_composed(stages: int, micro_batches: int, book: Book) -> None:
     fields = {**GPT, "L": 2 * stages, "b": 2 * micro_batches, "dtype": "float32"}
     split = {"pipeline": stages, "micro_batches": micro_batches}

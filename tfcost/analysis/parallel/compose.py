@@ -14,7 +14,7 @@ from tfcost.analysis.model.memory import Alive
 from tfcost.analysis.model.optimizer import optimizer_of, state_bytes, step_moment
 from tfcost.analysis.model.part import Part, total_of
 from tfcost.analysis.model.runs import Run, distinct
-from tfcost.analysis.model.training import Gradients, Stretch, divided, gradients_of, training_moments
+from tfcost.analysis.model.training import Stretch, divided, gradients_of, training_moments
 from tfcost.analysis.parallel.parts import GpuBuilder
 from tfcost.analysis.parallel.sharing import SharedPart, Sharing
 from tfcost.analysis.parallel.stages import StageRuns, stages_of
@@ -110,31 +110,49 @@ class _Composer:
     ) -> dict[str, Alive]:
         """Wherever memory of this GPU may be highest."""
         sharing, data = self.sharing, self._data(stage)
-        updated = sharing.share_of_state(parameters)
-        state = state_bytes(self.optimizer, updated, sharing.share_of_state(weights))
+        updated, own = sharing.share_of_state(parameters), sharing.share_of_state(weights)
+        state = state_bytes(self.optimizer, updated, own)
         held = Alive().plus("parameters", sharing.share_of_weights(weights)).plus("data", data).plus("state", state)
-        kept = added(times(one.count, one.left) for one in stretches)
-        if stage.in_flight != ONE:
-            held = held.plus("activations", times(minus(stage.in_flight, ONE), kept))
-        new: Gradients = gradients_of
-        if self.parallelism.micro_batches > 1:
-            # From the second micro-batch on all gradients are there; a new one is added to its own and goes.
-            held, new = held.plus("gradients", sharing.share_of_gradients(weights)), _no_gradients
-        moments = training_moments(stage.runs, stretches, held, new)
-        last = stage.runs[-1].parts[-1]
-        if self._borrows(last):
-            # Autograd adds the two gradients of the shared table into a third tensor before it keeps the sum.
-            table, others = gradients_of(last), ZERO if new is _no_gradients else weights
-            moments["tied gradients"] = held.plus("gradients", others, table, table)
+        moments = self._backward_moments(stage, stretches, weights, held)
         if sharing.stage == 1:
             taken = maximum(sharing.taken("gradient shard", part.size("parameters")) for part in distinct(stage.runs))
-            there = held if new is _no_gradients else held.plus("gradients", weights)
-            moments["gradients shared out"] = there.plus("workspace", taken)
+            moments["gradients shared out"] = held.plus("gradients", weights).plus("workspace", taken)
         if self.optimizer:
-            own = sharing.share_of_state(weights)
             step = step_moment(self.optimizer, updated, own, data)
             moments["optimizer step"] = step.plus("parameters", minus(sharing.share_of_weights(weights), own))
         return moments
+
+    def _backward_moments(
+        self, stage: StageRuns, stretches: Sequence[Stretch], weights: Formula, held: Alive
+    ) -> dict[str, Alive]:
+        """The moments of the first micro-batch to go backward; and of later ones, for which all gradients are there: a
+        new one is added to its own and goes. By then the stage may have let in as many as before, or none is left.
+        """
+        kept = added(times(one.count, one.left) for one in stretches)
+
+        def begin(flight: Formula) -> Alive:
+            return held if flight == ONE else held.plus("activations", times(minus(flight, ONE), kept))
+
+        most = stage.in_flight
+        moments = training_moments(stage.runs, stretches, begin(most))
+        moments |= self._tied(stage, begin(most), weights)
+        if self.parallelism.micro_batches > 1:
+            full = self.parallelism.micro_batches > most.evaluate(self.values)
+            later = begin(most if full else minus(most, ONE))
+            later = later.plus("gradients", self.sharing.share_of_gradients(weights))
+            found = training_moments(stage.runs, stretches, later, _no_gradients) | self._tied(stage, later, ZERO)
+            moments |= {f"{name}, later micro-batch": moment for name, moment in found.items()}
+        return moments
+
+    def _tied(self, stage: StageRuns, held: Alive, gradients: Formula) -> dict[str, Alive]:
+        """Autograd adds the two gradients of a shared table into a third tensor before it keeps the sum; `gradients`
+        are those that are there beside.
+        """
+        last = stage.runs[-1].parts[-1]
+        if not self._borrows(last):
+            return {}
+        table = gradients_of(last)
+        return {"tied gradients": held.plus("gradients", gradients, table, table)}
 
     def _data(self, stage: StageRuns) -> Formula:
         """Tokens and targets of all micro-batches, tables."""

@@ -77,14 +77,14 @@ def sharded_update(weight: Tensor, gradient: Tensor, update: Callable[[Tensor, T
 class SharedGradients:
     """A part of a model with all its weights, one flat vector, of whose gradient a GPU keeps its own part."""
 
-    gradient: Tensor
+    gradient: Tensor | None = None
 
     def __init__(self, function: Callable[..., Tensor], shapes: Shapes, group: Group) -> None:
         """`function` takes x and the weights by the names of `shapes`."""
         self._function, self.shapes, self.group = function, shapes, group
 
     def __call__(self, weight: Tensor, **others: Any) -> Tensor:
-        """`function(**weights, **others)`. weight: [N]; `gradient` [N/D] is there once its backward pass is done."""
+        """`function(**weights, **others)`. weight: [N]; `gradient` [N/D] adds up over backward passes."""
         weights = _Viewed.apply(weight, self)  # type: ignore[no-untyped-call]
         return self._function(**dict(zip(self.shapes, weights, strict=True)), **others)
 
@@ -99,7 +99,8 @@ class _Viewed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None]:
-        ctx.part.gradient = gradient_shard(gradients, ctx.part.group, ctx.own)
+        shard = gradient_shard(gradients, ctx.part.group, ctx.own)
+        ctx.part.gradient = shard if ctx.part.gradient is None else ctx.part.gradient.add_(shard)
         return None, None
 
 
