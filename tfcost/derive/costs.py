@@ -19,7 +19,7 @@ from tfcost.derive.means import Meanings, check_linear, uses
 from tfcost.derive.memory import Held as HeldStorage
 from tfcost.derive.memory import undominated
 from tfcost.derive.pairs import count_pairs
-from tfcost.derive.sampled import traced_or_sampled
+from tfcost.derive.sampled import part_traced_or_sampled, traced_or_sampled
 from tfcost.derive.sizes import ELEMENT, size_symbol
 from tfcost.derive.subject import Subject
 from tfcost.derive.substitute import OPAQUE, substituted
@@ -76,7 +76,8 @@ def _trace(variant: Variant, dtype: torch.dtype, device: str) -> dict[str, PassT
     backward = partial(trace_backward, dtype=dtype, device=device)
     traces: dict[str, PassTrace] = {}
     if variant.part and variant.backward:
-        traces["forward"], traces["backward"] = trace_part(variant.subject, dtype, device)
+        both = partial(trace_part, dtype=dtype, device=device)
+        traces["forward"], traces["backward"] = part_traced_or_sampled(variant.subject, both)
     if not variant.training:
         traces["forward"] = traced_or_sampled(variant.subject, forward)
     if variant.repeat is not None:
