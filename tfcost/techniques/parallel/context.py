@@ -88,7 +88,7 @@ def _scores(q: Tensor, k: Tensor, turn: int, group: Group, causal: bool, scale: 
 
 
 def ring_attention(q: Tensor, k: Tensor, v: Tensor, group: Group, causal: bool = True) -> Tensor:
-    """Of softmax(QKᵀ/√d_h)V over the whole sequence, this GPU's rows. q: [b, h, n/C, d_h]; k, v: [b, h_kv, n/C, d_h]."""
+    """Of softmax(QKᵀ/√d_h)V over a whole sequence, this GPU's rows. q: [b, h, n/C, d_h]; k, v: [b, h_kv, n/C, d_h]."""
     b, h, rows, d_h = q.shape
     h_kv = k.shape[1]
     with step("ring attention"):
