@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 
 from tfcost.formula import Formula
 
-AMOUNTS = ("matmul_flops", "scalar_flops", "read_bytes", "write_bytes")
+AMOUNTS = ("matmul_flops", "scalar_flops", "read_bytes", "write_bytes", "communicated_bytes", "collectives")
+"""What adds up over operations; `collectives` is how many of them are one."""
 
 TILED_TRAFFIC, TILED_MEMORY = "tiled_issued_bytes", "tiled_sram_bytes"
 """Entries of `Cost.composition` of a tiled kernel, formulas of B_M, B_N, n, d_h: the bytes that one head issues, and
 those that one program keeps on chip. For n keys, n a multiple of B_M, B_M one of B_N.
+"""
+
+IN_FLIGHT = "in_flight"
+"""Entry of `Cost.composition` of a stage of a pipeline, a formula of Q and A: how many micro-batches are through its
+forward pass and not through its backward pass, at most.
 """
 
 CHECKPOINTED_ACTIVATIONS, CHECKPOINTED_PEAK = "checkpointed_activation_bytes", "checkpointed_peak_bytes"
@@ -61,6 +67,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """What one kind of `collective` ("all_reduce") over the GPUs that the symbol `group` counts is given, in `bytes` on
+    one of them, and how many `calls` of it that is.
+    """
+
+    collective: str
+    group: str
+    bytes: Formula
+    calls: Formula
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """Memory alive at one moment: `bytes` that operation `name` made at `location` ("path.py:line"), or, with the step
     "arguments", that the argument `name` takes.
@@ -88,7 +106,8 @@ class Cost:
     `variant` holds options ({"causal": False}), `fixed` the symbols that have one value here ({"d_h": 64}),
     `relations` the definitions of symbols that the caller does not give ({"r": "h/h_kv"} are already substituted;
     here only conditions such as "h_kv divides h" appear, in `assumptions`). `moments` are those that `peak_bytes` is
-    the largest of, and `saved` what makes up `saved_bytes`; the book keeps neither.
+    the largest of, and `saved` what makes up `saved_bytes`; the book keeps neither. `communication` are the bytes that
+    collectives are given.
     """
 
     technique: str
@@ -105,5 +124,6 @@ class Cost:
     assumptions: tuple[str, ...] = ()
     workspace: tuple[str, ...] = ()
     composition: Mapping[str, Formula] = field(default_factory=dict)
+    communication: Sequence["Transfer"] = ()
     moments: Sequence[Moment] = ()
     saved: Sequence[Held] = ()

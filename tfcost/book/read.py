@@ -8,7 +8,7 @@ from tfcost.book.field import Field
 from tfcost.book.lazy import Lazy, LazyMapping
 from tfcost.book.place import operations_path
 from tfcost.book.record import SCHEMA_VERSION, Claim, Option, Provenance, TechniqueRecord
-from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step
+from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step, Transfer
 from tfcost.errors import nearest
 from tfcost.formula import Formula
 from tfcost.quantities import QUANTITIES
@@ -92,6 +92,7 @@ def _cost(
         assumptions=entry.at("assumptions").texts(),
         workspace=entry.at("workspace").texts(),
         composition=_composition(entry.get("composition", {}), formula),
+        communication=entry.get("communication", []).lazily(lambda one: _transfer(one, formula)),
         moments=memory.get("moments", []).lazily(lambda moment: _moment(moment, formula)),
         saved=memory.get("saved", []).lazily(lambda held: _held(held, formula)),
     )
@@ -149,6 +150,11 @@ def _operation(entry: Field, lines: Field, formula: ReadFormula) -> Operation:
         launch=entry.get("launch", "").text(),
         launches=entry.get("launches", 1).integer(),
     )
+
+
+def _transfer(entry: Field, formula: ReadFormula) -> Transfer:
+    collective, group = entry.at("collective").text(), entry.at("group").text()
+    return Transfer(collective, group, formula(entry.at("bytes")), formula(entry.at("calls")))
 
 
 def _moment(entry: Field, formula: ReadFormula) -> Moment:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfcost.book.place import operations_path
 from tfcost.book.record import SCHEMA_VERSION, Claim, Option, TechniqueRecord
-from tfcost.cost import Cost, Held, Operation, Quantity, Step
+from tfcost.cost import Cost, Held, Operation, Quantity, Step, Transfer
 from tfcost.files import write_atomically
 from tfcost.formula import Formula
 
@@ -95,8 +95,14 @@ def _cost(cost: Cost, place: int) -> dict[str, Any]:
         "steps": [_step(step) for step in cost.steps],
         "operations": {"list": place, "length": len(cost.operations)},
         "composition": _formulas(cost.composition),
+        **({"communication": [_transfer(one) for one in cost.communication]} if cost.communication else {}),
         **({"memory": _memory(cost)} if cost.moments or cost.saved else {}),
     }
+
+
+def _transfer(transfer: Transfer) -> dict[str, Any]:
+    whole = {"bytes": transfer.bytes.text, "calls": transfer.calls.text}
+    return {"collective": transfer.collective, "group": transfer.group, **whole}
 
 
 def _quantity(quantity: Quantity) -> dict[str, Any]:

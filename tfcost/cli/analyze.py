@@ -45,6 +45,7 @@ def analyze(
     from tfcost.analysis.devices import DEFAULT_DEVICE
     from tfcost.analysis.machines import load_machine
     from tfcost.analysis.model import compose
+    from tfcost.analysis.parallel import compose_parallel
     from tfcost.analysis.roofline import time_or_reason
     from tfcost.book import load_book
     from tfcost.cli.ask import config_overrides, warn_inexact
@@ -64,5 +65,11 @@ def analyze(
         return
     cost = compose(model_config, book, pass_=question.pass_ or "forward")
     warn_inexact(cost, destination.quiet)
-    report = analyze_report(break_down(cost), model_config, time_or_reason(cost, device), exact=destination.verbose)
+    split = None
+    if model_config.parallelism and cost.pass_ == "train":
+        split = compose_parallel(model_config, model_config.parallelism, book)
+    elif model_config.parallelism:
+        note(f"{model_config.name}: parallelism is told for --pass train", destination.quiet)
+    time = time_or_reason(cost, device)
+    report = analyze_report(break_down(cost), model_config, time, exact=destination.verbose, split=split)
     publish(report, destination)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from tfcost.config.hf.read import read_model
 from tfcost.config.layer import Experts, Latent, LayerChange
 from tfcost.config.model import Encoder, LayerRun, ModelConfig, Training
+from tfcost.config.parallelism import Parallelism
 from tfcost.config.problems import first_problem, message_of, place_of
 from tfcost.config.yaml_file import Path_, YamlFile, read_yaml
 from tfcost.errors import UserError
@@ -70,6 +71,7 @@ def _user_error(error: ValidationError, file: YamlFile, overrides: Mapping[str, 
 
 _INSIDE: Mapping[str | int, type[BaseModel]] = {
     "training": Training, "moe": Experts, "mla": Latent, "encoder": Encoder, "layers": LayerRun, "pattern": LayerChange,
+    "parallelism": Parallelism,
 }  # fmt: skip
 
 

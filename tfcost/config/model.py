@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, m
 
 from tfcost.config.fields import Count, CountOrZero, Name, problem
 from tfcost.config.layer import LayerChange, LayerFields
+from tfcost.config.parallelism import Parallelism, misfits
 from tfcost.config.runs import encoder_layers_of, layers_of
 
 
@@ -81,6 +82,7 @@ class ModelConfig(LayerFields):
     head_bias: StrictBool = Field(False, description="a bias on the logits")
     head_softcap: StrictBool = Field(False, description="logits capped by a tanh (Gemma 2)")
     dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="of weights and activations")
+    parallelism: Parallelism | None = Field(None, description="how a training step is split over GPUs")
     training: Training = Field(default_factory=lambda: Training.model_validate({}), description="for --pass train")
 
     @model_validator(mode="after")
@@ -113,6 +115,12 @@ class ModelConfig(LayerFields):
         check_depth(self.layers, self.L)
         layers_of(self, info.context)
         encoder_layers_of(self, info.context)
+        return self
+
+    @model_validator(mode="after")
+    def _split(self) -> Self:
+        for text in misfits(self.parallelism, self) if self.parallelism else ():
+            raise problem("parallelism", f"parallelism.{text}")
         return self
 
     @property

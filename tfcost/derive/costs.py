@@ -12,14 +12,14 @@ from typing import Any
 import sympy as sp
 import torch
 
-from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step
+from tfcost.cost import AMOUNTS, Cost, Held, Moment, Operation, Quantity, Step, Transfer
 from tfcost.derive.labels import Label
 from tfcost.derive.loops import repeated
 from tfcost.derive.means import Meanings, check_linear, uses
 from tfcost.derive.memory import Held as HeldStorage
 from tfcost.derive.memory import undominated
 from tfcost.derive.pairs import count_pairs
-from tfcost.derive.sampled import traced_or_sampled
+from tfcost.derive.sampled import part_traced_or_sampled, traced_or_sampled
 from tfcost.derive.sizes import ELEMENT, size_symbol
 from tfcost.derive.subject import Subject
 from tfcost.derive.substitute import OPAQUE, substituted
@@ -76,7 +76,8 @@ def _trace(variant: Variant, dtype: torch.dtype, device: str) -> dict[str, PassT
     backward = partial(trace_backward, dtype=dtype, device=device)
     traces: dict[str, PassTrace] = {}
     if variant.part and variant.backward:
-        traces["forward"], traces["backward"] = trace_part(variant.subject, dtype, device)
+        both = partial(trace_part, dtype=dtype, device=device)
+        traces["forward"], traces["backward"] = part_traced_or_sampled(variant.subject, both)
     if not variant.training:
         traces["forward"] = traced_or_sampled(variant.subject, forward)
     if variant.repeat is not None:
@@ -125,7 +126,9 @@ def _cost(
     check_linear((getattr(record, name) for record in trace.records for name in AMOUNTS), terms.declared)
     quantities = _quantities(trace, ideal, variant, terms)
     operations = _operations(trace.records, terms)
-    symbols = sorted({name for quantity in quantities.values() for name in quantity.exact.symbols})
+    used = [quantity.exact for quantity in quantities.values()]
+    used += [amount for operation in operations for amount in operation.amounts.values()]
+    symbols = sorted({name for formula in used for name in formula.symbols})
     composition = _composition(traces, pass_, terms) if variant.part else {}
     if variant.tiled and pass_ == "forward":
         composition |= tiled_costs(variant.tiled, getattr(torch, dtypes[0]))
@@ -144,6 +147,7 @@ def _cost(
         assumptions=(*variant.assumptions, *trace.notes),
         workspace=trace.workspace,
         composition=composition,
+        communication=_communication(trace.records, terms),
         moments=_moments(trace, terms),
         saved=_held(trace.saved, terms),
     )
@@ -169,6 +173,8 @@ def _quantities(trace: PassTrace, ideal: PassTrace, variant: Variant, terms: _Te
         "unique_bytes": Quantity(terms.formula(trace.unique_bytes), counted),
         "peak_bytes": Quantity(Formula.of(terms.peak(trace.peak)), counted),
     }
+    if any(record.group for record in trace.records):
+        found["communicated_bytes"] = total(lambda record: record.communicated_bytes)
     if trace.saved_bytes is not None:
         found["saved_bytes"] = Quantity(terms.formula(trace.saved_bytes), counted)
     if trace.parameters != 0:
@@ -216,15 +222,34 @@ def _operations(records: Iterable[Record], terms: _Terms) -> tuple[Operation, ..
     """One entry per distinct operation; equal ones of the same line are added up."""
     groups: dict[Any, list[Record]] = {}
     for record in records:
-        key = (record.label, record.name, record.launch, *(getattr(record, name) for name in AMOUNTS))
+        key = (record.label, record.name, record.group, record.launch, *(getattr(record, name) for name in AMOUNTS))
         groups.setdefault(key, []).append(record)
     return tuple(
         Operation(
-            name=group[0].name, step=group[0].label.step or "other", location=group[0].label.location,
+            name=_operation_name(group[0]), step=group[0].label.step or "other", location=group[0].label.location,
             code=group[0].label.code, amounts=_amounts(group, terms), launch=group[0].launch,
             launches=sum(record.launches for record in group),
         )
         for group in groups.values()
+    )  # fmt: skip
+
+
+def _operation_name(record: Record) -> str:
+    return f"{record.name} over {record.group}" if record.group else record.name
+
+
+def _communication(records: Iterable[Record], terms: _Terms) -> tuple[Transfer, ...]:
+    """What each kind of collective is given over each group of GPUs, in order of first appearance."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.communicated_bytes != 0:
+            groups.setdefault((record.name, record.group), []).append(record)
+    return tuple(
+        Transfer(
+            name.rpartition(".")[2].rstrip("_"), group, terms.formula(sp.Add(*(r.communicated_bytes for r in found))),
+            terms.formula(sp.Add(*(r.collectives for r in found))),
+        )
+        for (name, group), found in groups.items()
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The built-in techniques: the modules of `tfcost.techniques` that define one."""
+"""The built-in techniques: the modules of `tfcost.techniques`, packages included, that define one."""
 
 import importlib
 import pkgutil
@@ -12,8 +12,8 @@ from tfcost.derive.technique import Technique
 def techniques() -> dict[str, Technique]:
     """Every built-in technique by name."""
     found = {}
-    for module in pkgutil.iter_modules(tfcost.techniques.__path__):
-        technique = getattr(importlib.import_module(f"tfcost.techniques.{module.name}"), "TECHNIQUE", None)
+    for module in pkgutil.walk_packages(tfcost.techniques.__path__, "tfcost.techniques."):
+        technique = getattr(importlib.import_module(module.name), "TECHNIQUE", None)
         if isinstance(technique, Technique):
             found[technique.name] = technique
     return found

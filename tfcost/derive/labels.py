@@ -26,7 +26,9 @@ _KEY = "tfcost"
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DERIVE = os.path.dirname(__file__) + os.sep
 _HARNESS = os.path.join(_DERIVE, "harness.py")
-_STEPS = os.path.join(os.path.dirname(_DERIVE.rstrip(os.sep)), "steps.py")
+_PACKAGE = os.path.dirname(_DERIVE.rstrip(os.sep))
+# What traced code calls by name: the line that calls it is the one to tell.
+_CALLED = tuple(os.path.join(_PACKAGE, name) for name in ("steps.py", "collectives.py"))
 _TRITON = tuple(folder + os.sep for folder in getattr(find_spec("triton"), "submodule_search_locations", None) or ())
 _APART = (_TORCH, _DERIVE, *_TRITON)
 _STANDARD = sysconfig.get_paths()["stdlib"] + os.sep
@@ -84,7 +86,7 @@ def in_user_code() -> bool:
 
 def is_user_file(path: str) -> bool:
     """Whether a stack frame of the file is traced code: not torch, triton, this package or the standard library."""
-    if path.startswith((*_APART, "<")) or path == _STEPS:
+    if path.startswith((*_APART, "<")) or path in _CALLED:
         return False
     return not path.startswith(_STANDARD) or path.startswith(_INSTALLED)
 

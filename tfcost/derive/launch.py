@@ -160,7 +160,8 @@ def _records(launch: str, step: str, events: tuple["Event", ...]) -> list[Record
     for event in events:
         operation = event.operation
         key = (event.path, event.line, operation)
-        empty = Record(Label(step, event.path, event.line), operation, zero, zero, zero, zero, launch, 0, event.note)
+        label = Label(step, event.path, event.line)
+        empty = Record(label, operation, zero, zero, zero, zero, launch=launch, launches=0, note=event.note)
         record = groups.get(key, empty)
         # An atomic reads and writes what it touches.
         for name in ("read_bytes", "write_bytes") if event.kind == "atomic" else (_AMOUNT_OF[event.kind],):

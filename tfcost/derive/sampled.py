@@ -72,6 +72,7 @@ def _sampled(subject: Subject, names: Sequence[str], trace: Trace) -> PassTrace:
                 for place, name in enumerate(names)
             ),
         ),
+        extra=_extra(names, traces),
         provenance="interpolated",
         any_width=all(found.any_width for found in traces.values()),
         held={},
@@ -80,6 +81,27 @@ def _sampled(subject: Subject, names: Sequence[str], trace: Trace) -> PassTrace:
     far = dict.fromkeys(names, _FAR)
     _confirm(found, _trace_at(far, subject, trace), far)
     return found
+
+
+def _extra(names: Sequence[str], traces: Mapping[tuple[int, ...], PassTrace]) -> dict[str, tuple[sp.Expr, ...]]:
+    """What a chain of parts needs to know, each entry a set of candidates."""
+    entries = next(iter(traces.values())).extra
+    return {
+        entry: interpolate_peaks(names, {point: found.extra[entry] for point, found in traces.items()}).candidates
+        for entry in entries
+    }
+
+
+def part_traced_or_sampled(
+    subject: Subject, trace: Callable[[Subject], tuple[PassTrace, PassTrace]]
+) -> tuple[PassTrace, PassTrace]:
+    """Both passes of a part of a chain, as `traced_or_sampled` gives one."""
+    try:
+        return trace(subject)
+    except SpecialisedSize:
+        forward, backward = (traced_or_sampled(subject, lambda one, place=place: trace(one)[place])  # type: ignore[misc]
+                             for place in (0, 1))  # fmt: skip
+        return forward, backward
 
 
 def _trace_at(point: Mapping[str, int], subject: Subject, trace: Trace) -> PassTrace:

@@ -12,10 +12,12 @@ import torch
 from torch._subclasses.fake_tensor import DynamicOutputShapeException
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tfcost.cost import AMOUNTS
 from tfcost.derive.errors import DerivationError
 from tfcost.derive.labels import Label, current_label, in_user_code
 from tfcost.derive.memory import Memory, undominated
 from tfcost.derive.rules import Amounts, Call, amounts_of, operation_name
+from tfcost.derive.rules.registry import ZERO
 from tfcost.derive.sizes import Sizes
 from tfcost.derive.workspace import DTYPES, RULES
 from tfcost.formula import Formula
@@ -30,7 +32,9 @@ _DATA_DEPENDENT = frozenset({"aten._local_scalar_dense", "aten.equal", "aten.is_
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One operation that ran: where it came from and what it cost. `launch` groups the lines of one kernel."""
+    """One operation that ran: where it came from and what it cost. `launch` groups the lines of one kernel, `group` is
+    that of GPUs which a collective runs over.
+    """
 
     label: Label
     name: str
@@ -38,6 +42,9 @@ class Record:
     scalar_flops: sp.Expr
     read_bytes: sp.Expr
     write_bytes: sp.Expr
+    communicated_bytes: sp.Expr = ZERO
+    collectives: sp.Expr = ZERO
+    group: str = ""
     launch: str = ""
     launches: int = 1
     note: str = ""
@@ -187,8 +194,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         record = Record(
             label, name, sp.expand(amounts.matmul_flops), sp.expand(amounts.scalar_flops),
             sp.expand(_read_bytes(call, amounts)), sp.expand(_write_bytes(call, written, amounts)),
+            sp.expand(amounts.communicated_bytes), sp.Integer(bool(amounts.communicated_bytes)), amounts.group,
         )  # fmt: skip
-        if any((record.matmul_flops, record.scalar_flops, record.read_bytes, record.write_bytes)):
+        if any(getattr(record, amount) for amount in AMOUNTS):
             self.records.append(record)
         if record.read_bytes:
             for tensor in call.inputs:

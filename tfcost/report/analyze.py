@@ -1,12 +1,14 @@
 """What `analyze` shows: every step of every part, one layer, the whole model, its weights and what rules its cost."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from tfcost.analysis.answer import ADDITIVE, Evaluated
 from tfcost.analysis.breakdown import Breakdown, Entry, LayerView, PartView
 from tfcost.analysis.claims import CheckedClaim
+from tfcost.analysis.parallel import ParallelCost
 from tfcost.analysis.roofline import ModelTime
 from tfcost.book import TechniqueRecord
 from tfcost.config.model import ModelConfig
@@ -16,6 +18,7 @@ from tfcost.report.claims import claims_tables, explanation_document, origin_not
 from tfcost.report.document import assumed, evaluated_document, header
 from tfcost.report.memory import memory_document, memory_tables
 from tfcost.report.page import Amount, Cell, Page, Report, Table
+from tfcost.report.parallel import parallel_document, parallel_tables
 from tfcost.report.records import quantity_records
 from tfcost.report.roofline import roofline_table, time_document
 from tfcost.report.rules import rule_document, rule_sentences
@@ -35,15 +38,22 @@ def analyze_report(
     time: ModelTime | str,
     explained: Explained | None = None,
     exact: bool = False,
+    split: ParallelCost | None = None,
 ) -> Report:
     """The analysis of the model that `config` describes, with its `time` or why there is none, and with what is
-    `explained` about transformers as such added; `exact`: tables with exact formulas.
+    `explained` about transformers as such added; `exact`: tables with exact formulas; `split`: one GPU of several.
     """
     return Report(
-        page=lambda: _page(model, config, time, explained, exact),
-        document=lambda: _document(model, config, time, explained),
+        page=lambda: _with_tables(_page(model, config, time, explained, exact), split),
+        document=lambda: _document(model, config, time, explained)
+        | ({"parallelism": parallel_document(split)} if split else {}),
         records=lambda: quantity_records(_results(model, config, time)),
     )
+
+
+def _with_tables(page: Page, split: ParallelCost | None) -> Page:
+    """The page with what one GPU of several keeps and exchanges."""
+    return replace(page, tables=(*page.tables, *parallel_tables(split))) if split else page
 
 
 def _page(

@@ -23,12 +23,17 @@ _OVERWRITES = frozenset({"aten.copy_", "aten.fill_", "aten.zero_", "aten.bernoul
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What one operation costs. `read_bytes` or `write_bytes` of None mean the default (see the module's text)."""
+    """What one operation costs. `read_bytes` or `write_bytes` of None mean the default (see the module's text).
+
+    A collective says what it is given over which `group` of GPUs.
+    """
 
     matmul_flops: sp.Expr = ZERO
     scalar_flops: sp.Expr = ZERO
     read_bytes: sp.Expr | None = None
     write_bytes: sp.Expr | None = None
+    communicated_bytes: sp.Expr = ZERO
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
