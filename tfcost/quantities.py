@@ -48,9 +48,7 @@ _TABLE = (
     QuantityKind("saved_bytes", "saved for backward", "B", False, "what the forward pass keeps for the backward pass"),
     QuantityKind("parameter_bytes", "parameter memory", "B", False, "memory of the weights"),
     QuantityKind("parameters", "parameters", "1", False, "number of weights"),
-    QuantityKind(
-        "communicated_bytes", "communicated", "B", True, "bytes that collectives are given, on one GPU"
-    ),
+    QuantityKind("communicated_bytes", "communicated", "B", True, "bytes that collectives are given, on one GPU"),
     QuantityKind("sram_bytes", "on-chip memory", "B", False, "on-chip memory of one kernel program"),
 )
 

@@ -45,8 +45,9 @@ def analyze_report(
     """
     return Report(
         page=lambda: _with_tables(_page(model, config, time, explained, exact), split),
-        document=lambda: _document(model, config, time, explained)
-        | ({"parallelism": parallel_document(split)} if split else {}),
+        document=lambda: (
+            _document(model, config, time, explained) | ({"parallelism": parallel_document(split)} if split else {})
+        ),
         records=lambda: quantity_records(_results(model, config, time)),
     )
 
