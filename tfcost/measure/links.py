@@ -66,13 +66,11 @@ class Model:
 
     def __call__(self) -> torch.Tensor:
         """Forward: the last hidden states, the logits, or in training the loss."""
-        # The leaf that makes autograd follow an input without a vocabulary; it has no elements.
-        x = None if self.make_x is None else Source.apply(torch.empty(0, requires_grad=True), self.make_x)  # type: ignore[no-untyped-call]
+        result = _through_stack(self.stacks[0], dict(self.data[0]), self.make_x)
         if len(self.stacks) == 1:
-            return _through_stack(self.stacks[0], dict(self.data[0]), x)
+            return result
         # The first stack's output is what every layer of the second one attends to.
-        memory = _through_stack(self.stacks[0], dict(self.data[0]), x)
-        return _through_stack(self.stacks[1], {**self.data[1], "memory": memory}, None)
+        return _through_stack(self.stacks[1], {**self.data[1], "memory": result}, None)
 
     def step(self) -> None:
         """The optimizer's step, weight by weight."""
@@ -83,8 +81,14 @@ class Model:
                     self.update(weight=weight.view(-1), gradient=weight.grad.view(-1), **state)
 
 
-def _through_stack(pieces: Sequence[Piece], given: dict[str, torch.Tensor], x: torch.Tensor | None) -> torch.Tensor:
+def _through_stack(
+    pieces: Sequence[Piece], given: dict[str, torch.Tensor], make_x: Callable[[], torch.Tensor] | None
+) -> torch.Tensor:
     """One stack; `given` is what its links take beside their input and their weights, a bias once it is made."""
+    # The leaf that makes autograd follow an input without a vocabulary; it has no elements.
+    x: torch.Tensor | None = None
+    if make_x is not None:
+        x = Source.apply(torch.empty(0, requires_grad=True), make_x)  # type: ignore[no-untyped-call]
     for links, recomputed in pieces:
         if recomputed:
             # Nothing here is random: no state to go back to.

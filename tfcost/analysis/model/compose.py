@@ -142,8 +142,9 @@ def _training_moments(
         # Autograd adds two gradients of the shared table into a third tensor before it keeps the sum.
         place = next(index for index, run in enumerate(runs) if run.parts[0].name == tables[0])
         later = [times(stretch.count, stretch.gradients(new)) for stretch in stretches[place + 1 :]]
-        own = gradients_of(runs[place].parts[0])
-        moments["tied gradients"] = held.plus("gradients", *later, own, own)
+        added_up = next(run.parts[0] for run in runs if run.parts[0].name == tables[-1])
+        both = (gradients_of(runs[place].parts[0]), gradients_of(added_up))
+        moments["tied gradients"] = held.plus("gradients", *later, *both)
     if optimizer:
         moments["optimizer step"] = step_moment(optimizer, parameters, weights, others)
     return moments
