@@ -4,11 +4,15 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from oracles.allocator import AllocatorRun
 from parallel.counting import counting
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from tfcost.collectives import connected
+from tfcost.derive.harness import run_released
+from tfcost.derive.subject import Size, parse_shape
 from tfcost.techniques import decoder_ffn, standard
-from tfcost.techniques.parallel import ring
+from tfcost.techniques.parallel import context, ring
 from tfcost.techniques.parallel.context import ring_attention
 from tfcost.techniques.parallel.expert import block
 
@@ -93,3 +97,25 @@ def experts(processes: dist.ProcessGroup, name: str) -> list[Counted]:
 
 def _size(text: str) -> Any:
     return EXPERTS["E"] if text == "E_a" else EXPERTS[text] if text in EXPERTS else int(text)
+
+
+def block_alone(options: dict[str, Any], sizes: dict[str, int]) -> tuple[int, int]:
+    """Most bytes alive in the forward and the backward pass of a block around the ring, on one of C processes."""
+    (subject,) = [one.subject for one in context.TECHNIQUE.variants() if one.options == options]
+    values = {**sizes, "r": sizes["h"] // sizes["h_kv"], "i": sizes["n"] // sizes["C"], "u": sizes["d_h"] // 2}
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=sizes["C"])
+    try:
+        with connected("C", dist.group.WORLD), AllocatorRun() as run:
+            made = {name: _argument(one, values) for name, one in subject.arguments.items() if name != "x"}
+            shape = [int(size.evaluate(values)) for size in parse_shape(subject.arguments["x"].shape)]
+            run_released(subject.function, lambda: torch.randn(shape), made, run.mark, lambda: None, run.mark)
+        return run.phases()[1][1], run.phases()[2][1]
+    finally:
+        dist.destroy_process_group()
+
+
+def _argument(argument: Any, values: dict[str, int]) -> Any:
+    if isinstance(argument, Size):
+        return int(parse_shape(argument.expression)[0].evaluate(values))
+    shape = [int(size.evaluate(values)) for size in parse_shape(argument.shape)]
+    return torch.randn(shape).requires_grad_(argument.role == "parameter")

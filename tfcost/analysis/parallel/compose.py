@@ -192,20 +192,27 @@ class _Composer:
                 yield from self._of_weights(part, groups)
         if stage.schedule is not None:
             row = over(stage.runs[-1].parts[0].training("input_bytes"), Formula(WIDTHS[self.config.dtype]))
-            sends = tuple(_told(one, lambda size: size.substitute({"z": row})) for one in stage.schedule.communication)
+            sends = tuple(_told(one, _of_numbers("z", row)) for one in stage.schedule.communication)
             yield Counted(sends, ONE, groups)
 
     def _of_weights(self, part: Part, groups: Mapping[str, Formula]) -> Iterator[Counted]:
         """What is exchanged of a part's weights and their gradients."""
-        weights = part.size("parameters")
-        if weights == ZERO:
+        if part.size("parameters") == ZERO:
             return
         kinds = [(self.sharing.per_pass(), times(part.count, self._micro_batches))]
         kinds += [] if self._borrows(part) else [(self.sharing.per_step(), part.count)]
-        for costs, count in kinds:
-            for cost in costs:
-                yield Counted(tuple(_told(one, lambda size: size.substitute({"N": weights}))
-                                    for one in cost.communication), count, groups)  # fmt: skip
+        for weights, gpus in self.sharing.copies(part.size("parameters")):
+            if gpus.evaluate(self.values) == 1:
+                continue
+            for costs, count in kinds:
+                for cost in costs:
+                    told = tuple(_told(one, _of_numbers("N", weights)) for one in cost.communication)
+                    yield Counted(told, count, {**groups, "D": gpus})
+
+
+def _of_numbers(symbol: str, numbers: Formula) -> Callable[[Formula], Formula]:
+    """Puts `numbers` in place of a symbol."""
+    return lambda size: size.substitute({symbol: numbers})
 
 
 def _told(transfer: Transfer, tell: Callable[[Formula], Formula]) -> Transfer:

@@ -29,18 +29,39 @@ class GpuBuilder(Builder):
 
     def part(self, choice: Choice) -> Part:
         """The part for `choice` on one GPU. UserError if it is not derived for such a split."""
-        if self._parallelism.tensor > 1:
-            choice = _on_tensor_group(choice, "split" if self._parallelism.sequence else "whole")
-        return super().part(_own_rows(choice, self._parallelism))
+        split = self._parallelism
+        if split.context > 1 and choice.attends:
+            if split.tensor > 1:
+                raise UserError("parallelism: context and tensor together are not derived")
+            choice = replace(choice, technique="context-parallel", variant=_context_variant(choice), decode=None)
+        if split.expert > 1 and choice.variant.get("kind") == "experts":
+            if split.zero > 1:
+                raise UserError("parallelism: expert with zero 2 or 3 is not composed")
+            kept = {name: choice.variant[name] for name in ("shared", "gate", "expert_bias")}
+            choice = replace(choice, technique="expert-parallel", variant=kept)
+        if split.tensor > 1:
+            choice = _on_tensor_group(choice, "split" if split.sequence else "whole")
+        return super().part(_own_rows(choice, split))
 
 
 def _own_rows(choice: Choice, parallelism: Parallelism) -> Choice:
     """The same for the rows that one GPU has at a time."""
     own = {"b": _OWN["b"]} if parallelism.data * parallelism.micro_batches > 1 else {}
-    own |= {"n": _OWN["n"]} if parallelism.context > 1 else {}
+    # Formulas of ring attention tell of whole sequences.
+    own |= {"n": _OWN["n"]} if parallelism.context > 1 and choice.technique != "context-parallel" else {}
     meanings = {name: Formula(text) for name, text in own.items()}
     told = {name: Formula(text).substitute(meanings).text for name, text in choice.formulas.items()}
     return replace(choice, formulas={**own, **told})
+
+
+def _context_variant(choice: Choice) -> Variant:
+    """The options of an attention block among those of ring attention. UserError for one that is not there."""
+    given = dict(choice.variant)
+    if choice.technique == "standard":
+        return {"part": "attention", **{name: given[name] for name in ("causal", "norm", "bias")}}
+    if choice.technique == "decoder-attention" and (given.pop("attention"), given.pop("window")) == ("standard", False):
+        return {"part": "decoder attention", **given}
+    raise UserError(f"parallelism.context: no ring is derived for '{choice.name}'; give 'attention: standard'")
 
 
 def _on_tensor_group(choice: Choice, rows: str) -> Choice:

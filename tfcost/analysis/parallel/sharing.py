@@ -8,14 +8,16 @@ sequence have the same weights, as those with other rows have.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from tfcost.analysis.model.algebra import ZERO, added, maximum, minus, over
+from tfcost.analysis.model.algebra import ZERO, added, collected, maximum, minus, over
 from tfcost.analysis.model.part import Part
 from tfcost.book import Book
 from tfcost.config.parallelism import Parallelism
 from tfcost.cost import Cost
 from tfcost.formula import Formula
+from tfcost.formula import tree as t
 
 _STATE, _GRADIENTS, _WEIGHTS = 1, 2, 3
+_X = Formula("X")
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,25 @@ class Sharing:
         """What of the weights one GPU's optimizer updates."""
         return self._share(size) if self.stage >= _STATE else size
 
+    def copies(self, size: Formula) -> list[tuple[Formula, Formula]]:
+        """Of so many weights or bytes, those that all replicas have, and those of experts, which are split among X of
+        them; each with the number of GPUs that have the same.
+        """
+        tree = collected(size).tree
+        terms = tree.terms if isinstance(tree, t.Sum) else (tree,)
+        own = [term for term in terms if "X" in t.names(term)]
+        if not own:
+            return [(size, self.replicas)]
+        rest = [term for term in terms if "X" not in t.names(term)]
+        return [(Formula.of_tree(t.add(rest)), self.replicas), (Formula.of_tree(t.add(own)), over(self.replicas, _X))]
+
     def _share(self, size: Formula) -> Formula:
-        return over(size, self.replicas)
+        return added(over(some, gpus) for some, gpus in self.copies(size))
 
     def taken(self, exchange: str, weights: Formula) -> Formula:
         """Bytes that an exchange of `weights` weights makes beside what it is given."""
         local = self.exchanges[exchange].composition["local_bytes"]
-        return local.substitute({"N": weights}).substitute({"D": self.replicas})
+        return added(local.substitute({"N": some, "D": gpus}) for some, gpus in self.copies(weights))
 
 
 _PER_STEP = {0: ["mean gradient"], 1: ["gradient shard", "updated weights"], 2: ["updated weights"], 3: []}
