@@ -12,7 +12,7 @@ from tfcost.techniques import decoder_attention
 # The profiler's own marker, and what the CPU's layer norm takes for its weights' gradients.
 TOLERANCE = 64 + 2 * 4 * 24
 pytestmark = pytest.mark.skipif(
-    "context-parallel" not in BOOK.names, reason="the book has no context-parallel yet: 'tfcost derive context-parallel'"
+    "context-parallel" not in BOOK.names, reason="not in the book yet: 'tfcost derive context-parallel'"
 )
 
 

@@ -32,8 +32,9 @@ def test_experts(name: str, count: int, processes: Processes) -> None:
     kind = decoder_ffn.EXPERTS[name]
     variant = {"shared": kind.shared, "gate": kind.gate, "expert_bias": kind.bias}
     derived = [
-        derived_of(BOOK.find("expert-parallel", scope="block", pass_=pass_, dtype="float32", values={}, variant=variant),
-                 {**EXPERTS, "X": count})
+        derived_of(BOOK.find("expert-parallel", scope="block", pass_=pass_, dtype="float32", values={},
+                             variant=variant),
+                   {**EXPERTS, "X": count})
         for pass_ in ("forward", "backward")
     ]  # fmt: skip
     assert processes.run(count, experts, name) == [derived] * count
