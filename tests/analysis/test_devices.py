@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tfcost.analysis.devices import Device, Figure, device_names, load_device
 from tfcost.errors import UserError
@@ -125,3 +127,22 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(good.replace("name: h100-sxm", "name: mine"))
     assert load_device(str(path)).name == "mine"
+
+
+TEXTS = st.text(max_size=12) | st.sampled_from(["-1", "1e400", "[", "{a: b}", "null"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(start=st.integers(0, 2000), length=st.integers(0, 60), text=TEXTS)
+def test_whatever_stands_in_a_file_it_is_a_device_or_one_error(
+    tmp_path: Path, start: int, length: int, text: str
+) -> None:
+    good = (Path(__file__).parents[2] / "tfcost" / "devices" / "h100-sxm.yaml").read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(good[:start] + text + good[start + length :], encoding="utf-8", errors="replace")
+    told = ""
+    try:
+        load_device.__wrapped__(str(path))
+    except UserError as error:
+        told = str(error)
+    assert told == "" or told.startswith(f"{path}:")

@@ -66,9 +66,16 @@ def test_everything_fits() -> None:
 def test_a_symbol_that_cannot_be_solved_for() -> None:
     with pytest.raises(UserError, match="no model is solved for 'd'; known: L, b, n"):
         largest_fit(config(), BOOK, "train", "d", 1000)
-    mixed = config(layers=[{"count": 1, "pattern": [{}, {"causal": True}]}])
-    with pytest.raises(UserError, match="the layers of this model differ"):
-        largest_fit(mixed, BOOK, "train", "L", 1000)
+
+
+def test_layers_that_differ_grow_by_whole_repetitions_of_the_longest_run() -> None:
+    runs: list[dict[str, Any]] = [{"count": 1, "pattern": [{"f": 64}]}, {"count": 3, "pattern": [{}, {"causal": True}]}]
+    found = largest_fit(config(L=7, layers=runs), BOOK, "train", "L", 1_000_000)
+    repeats = 1
+    while (now := peak(config(L=1 + 2 * repeats, layers=[runs[0], {**runs[1], "count": repeats}]), "train")) <= 10**6:
+        before, repeats = now, repeats + 1
+    assert (found.largest, found.peak) == (2 * repeats - 1, before)
+    assert (found.after, found.peak_after) == (2 * repeats + 1, now)
 
 
 def test_options_are_the_models_configured_so() -> None:

@@ -5,9 +5,10 @@ What follows from other sizes is written in them (m = n, h_kv = h, h*d_h = d, wh
 at whole tiles, and of a Min or Max that stays open the part that holds at the given sizes is taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 
 from tfcost.analysis import polynomial as poly
 from tfcost.analysis.bounds import Undecided
@@ -19,6 +20,7 @@ from tfcost.analysis.tiles import mapped
 from tfcost.errors import UserError
 from tfcost.formula import Formula
 from tfcost.formula import tree as t
+from tfcost.symbols import SYMBOLS
 
 _REGIMES = ("", "n >= d", "n >> d")
 _MOST_ROUNDINGS = 10
@@ -26,6 +28,8 @@ _MOST_ORDERS = 3  # more are no statement to read
 _ALWAYS = ("h_kv <= h", "h <= d")
 _PARTS_OF_A_SEQUENCE = ("c", "w", "g", "k", "s")
 _WIDTH = "d = h*d_h"
+_CLASS_SYMBOLS = frozenset({*(name for name, one in SYMBOLS.items() if one.option), "P", "S", "N", "n_enc", "L_enc"})
+"""What classes are told in. Any other size of a model (ranks, widths of parts of a head) is a number of its own."""
 
 
 def class_of(
@@ -67,8 +71,28 @@ def _class_where_decided(formula: Formula, values: Mapping[str, int], implied: t
 
 def in_class_symbols(formula: Formula, values: Mapping[str, int], fixed: Mapping[str, int]) -> Formula:
     """`formula` in the symbols that classes are told in, where the others follow from them at `values`."""
+    own = {name: Formula(str(values[name])) for name in formula.symbols - _CLASS_SYMBOLS if name in values}
     definitions = {"d_h": "d/h", "f": "4*d"} | ({"h": f"d/{fixed['d_h']}"} if "d_h" in fixed else {})
-    return _rewritten(formula, values, definitions)
+    return _rewritten(_counted_from_zero(formula.substitute(own) if own else formula), values, definitions)
+
+
+def _counted_from_zero(formula: Formula) -> Formula:
+    """`formula` with L + 3 for L where L - 3 layers are of a kind: there are more than 3 of them, so the class is the
+    same, and nothing is subtracted.
+    """
+    others = max(_subtracted(formula.tree, "L"), default=0)
+    return formula.substitute({"L": f"L + {others}"}) if others else formula
+
+
+def _subtracted(node: t.Node, name: str) -> Iterator[int]:
+    """The whole numbers that are subtracted from the symbol, rounded up."""
+    if isinstance(node, t.Sum):
+        terms = poly.expand(node) if len(node.terms) == 2 else {}
+        number, coefficient = terms.get(poly.UNIT, 0), terms.get(frozenset([(name, 1)]), 0)
+        if number < 0 < coefficient and len(terms) == 2:
+            yield ceil(-number / Fraction(coefficient))
+    for child in t.children(node):
+        yield from _subtracted(child, name)
 
 
 def class_regime(values: Mapping[str, int]) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ the result is positive, so is the polynomial. K is 1 for statements about all si
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, product
+from math import prod
 
 from tfcost.analysis.polynomial import (
     UNIT,
@@ -56,14 +58,56 @@ def nonnegative(polynomial: Polynomial, regime: Regime) -> bool:
         return True
     if all(coefficient < 0 for coefficient in polynomial.values()):
         return False
+    if any(_negative_at(polynomial, sizes) for sizes in samples(regime, frozenset(names(polynomial)))):
+        return False
     return any(_positive(slack.applied([polynomial])[0]) for slack in slacks(regime, names(polynomial), 1))
+
+
+@lru_cache(maxsize=1000)
+def samples(regime: Regime, symbols: frozenset[str]) -> tuple[Mapping[str, float], ...]:
+    """Sizes that the regime allows: a polynomial that is negative at one of them needs no proof tried. All small, all
+    large, and each symbol for itself far larger than it has to be.
+    """
+    bounds = _lower_bounds(regime, 1)
+    reached = set(symbols)
+    for _ in bounds:
+        reached |= {name for known in reached for bound in bounds.get(known, ()) for name in names(bound)}
+    starts = [dict.fromkeys(reached, size) for size in (1.0, 7.0, 1e3)]
+    starts += [{**dict.fromkeys(reached, 2.0), name: 1e4} for name in sorted(reached)]
+    raised = (_raised(start, bounds) for start in starts)
+    return tuple(sizes for sizes in raised if sizes)
+
+
+def _raised(sizes: dict[str, float], bounds: Mapping[str, Sequence[Polynomial]]) -> dict[str, float]:
+    """`sizes` with every symbol at least what it has to be; {} where that does not come to an end."""
+    for _ in range(len(sizes) + 1):
+        least = {name: max([sizes[name], *(_value(one, sizes) for one in bounds.get(name, ()))]) for name in sizes}
+        if least == sizes:
+            return sizes
+        sizes = least
+    return {}
+
+
+def _value(polynomial: Polynomial, sizes: Mapping[str, float]) -> float:
+    return sum(
+        float(coefficient) * float(prod(sizes[str(atom)] ** float(power) for atom, power in monomial))
+        for monomial, coefficient in polynomial.items()
+    )
+
+
+def _negative_at(polynomial: Polynomial, sizes: Mapping[str, float]) -> bool:
+    """Whether it is negative there beyond rounding; one with other atoms than symbols has no value."""
+    if not all(isinstance(atom, str) and atom in sizes for monomial in polynomial for atom, _ in monomial):
+        return False
+    terms = [_value({monomial: coefficient}, sizes) for monomial, coefficient in polynomial.items()]
+    return sum(terms) < -1e-9 * sum(map(abs, terms))
 
 
 def bounded_below(polynomial: Polynomial, target: Polynomial, regime: Regime, base: int) -> bool:
     """Whether `polynomial` is shown to be at least a constant times `target` once every symbol is at least `base`."""
     for slack in slacks(regime, names(polynomial) | names(target), base):
         low, wanted = slack.applied([polynomial, target])
-        if _positive(low) and all(_supported(monomial, low) for monomial in wanted):
+        if _positive(low) and _supported(wanted, low):
             return True
     return False
 
@@ -126,10 +170,20 @@ def _positive(polynomial: Polynomial) -> bool:
     return all(coefficient > 0 for coefficient in polynomial.values())
 
 
-def _supported(monomial: Monomial, polynomial: Polynomial) -> bool:
-    """Whether a term of `polynomial` is `monomial` times powers of symbols, which are at least 1."""
-    return any(_only_symbols(joined(term, monomial, -1)) for term in polynomial)
+def _supported(wanted: Polynomial, polynomial: Polynomial) -> bool:
+    """Whether every monomial of `wanted`, times powers of symbols, which are at least 1, is a term of `polynomial`."""
+    terms: dict[Monomial, list[Monomial]] = {}
+    for term in polynomial:
+        slack, rest = _parts(term)
+        terms.setdefault(slack, []).append(rest)
+    for monomial in wanted:
+        slack, rest = _parts(monomial)
+        if not any(all(power > 0 for _, power in joined(term, rest, -1)) for term in terms.get(slack, ())):
+            return False
+    return True
 
 
-def _only_symbols(quotient: Monomial) -> bool:
-    return all(power > 0 and not str(atom).startswith(_SLACK) for atom, power in quotient)
+def _parts(monomial: Monomial) -> tuple[Monomial, Monomial]:
+    """The slack variables of a monomial, and the rest of it."""
+    slack = frozenset(pair for pair in monomial if str(pair[0]).startswith(_SLACK))
+    return slack, monomial - slack

@@ -64,7 +64,10 @@ def make_tensor(
     shape = [int(dimension.evaluate(sizes)) for dimension in parse_shape(argument.shape)]
     if argument.role == "index":
         return torch.randint(0, sizes[_INDEXED], shape, device=device, dtype=argument.dtype or torch.int64)
-    made = torch.randn(shape, device=device, dtype=argument.dtype or dtype)
+    kind = argument.dtype or dtype
+    if not kind.is_floating_point:
+        return torch.randint(0, 100, shape, device=device, dtype=kind)
+    made = torch.randn(shape, device=device, dtype=kind)
     if argument.role == "parameter":
         made.mul_(shape[-1] ** -0.5)
     return made.requires_grad_(training and argument.role != "constant")

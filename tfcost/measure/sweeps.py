@@ -120,4 +120,8 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("transformer", "part", BOTH, (1024,),
           {"part": ("embedding",), "positions": _YES, "segments": _NO, "norm": _NO}, {"P": (1024,)}),
     Sweep("transformer", "part", ("forward",), (1000, 16777216), {"part": ("sgd", "adamw")}, length="N"),
+    Sweep("optimizers", "part", ("forward",), (1000, 16777216),
+          {"optimizer": ("sgd", "adamw", "adamw-8bit"), "precision": ("mixed",)}, length="N"),
+    Sweep("optimizers", "part", ("forward",), (16777216,), {"optimizer": ("adamw-8bit",), "precision": ("same",)},
+          length="N"),
 )  # fmt: skip

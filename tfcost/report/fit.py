@@ -38,7 +38,9 @@ def _solved(fit: Fit) -> dict[str, Any]:
     after = None if fit.peak_after is None else exact_number(fit.peak_after)
     return {
         "symbol": fit.symbol,
+        "least": fit.least,
         "largest": fit.largest,
+        "after": fit.after,
         "peak_bytes": exact_number(fit.peak),
         "peak_bytes_after": after,
         "limit": fit.limit,
@@ -50,13 +52,13 @@ def _solved_page(fit: Fit, config: ModelConfig, pass_: str, where: str) -> Page:
     sizes = {name: value for name, value in config.values.items() if name not in hidden}
     lines = (f"{pass_}, {config.dtype}, {where}", sizes_line(sizes))
     if fit.largest is None:
-        rows: tuple[tuple[Cell, ...], ...] = (("1", Amount(fit.peak, "B"), _over(fit.peak, fit.memory)),)
-        title = f"nothing fits: not even {fit.symbol} = 1"
+        rows: tuple[tuple[Cell, ...], ...] = ((grouped(fit.least), Amount(fit.peak, "B"), _over(fit.peak, fit.memory)),)
+        title = f"nothing fits: not even {fit.symbol} = {fit.least}"
     else:
         here: tuple[Cell, ...] = (grouped(fit.largest), Amount(fit.peak, "B"), _left(fit.peak, fit.memory))
         rows, title = (here,), f"the largest {fit.symbol} that fits: {fit.largest}"
-        if fit.peak_after is not None:
-            rows = (here, (grouped(fit.largest + 1), Amount(fit.peak_after, "B"), _over(fit.peak_after, fit.memory)))
+        if fit.peak_after is not None and fit.after is not None:
+            rows = (here, (grouped(fit.after), Amount(fit.peak_after, "B"), _over(fit.peak_after, fit.memory)))
     notes = (f"everything fits: {fit.limit}",) if fit.limit else ()
     return Page(config.name, lines, (Table(title, (fit.symbol, "peak memory", "of what there is"), rows, notes),))
 

@@ -19,6 +19,8 @@ CATEGORIES = {
 }
 """What memory is for, in the order in which it is told."""
 
+Held = Mapping[str, tuple[Formula, ...]]
+
 LAST = ("head", "loss")
 """The parts that make logits, or a loss without them."""
 
@@ -28,7 +30,7 @@ class Alive:
     """Bytes alive at one moment: `all` of them as sums, and by the keys of `CATEGORIES`."""
 
     all: tuple[Formula, ...] = ()
-    held: Mapping[str, tuple[Formula, ...]] = field(default_factory=dict)
+    held: Held = field(default_factory=dict)
 
     def plus(self, category: str, *more: Formula) -> "Alive":
         """The same with `more` of a category."""
@@ -59,5 +61,5 @@ class Alive:
         return {name: added(self.held[name]) for name in CATEGORIES if name in self.held}
 
 
-def _with(held: Mapping[str, tuple[Formula, ...]], category: str, more: tuple[Formula, ...]) -> Mapping[str, tuple[Formula, ...]]:  # fmt: skip  # noqa: E501
+def _with(held: Held, category: str, more: tuple[Formula, ...]) -> Held:
     return {**held, category: (*held.get(category, ()), *more)} if more else held
