@@ -69,6 +69,8 @@ def kernels() -> list[Kernels]:
 
 
 CASES = kernels()
+# The patterns that go through most of the others' code; the rest takes minutes.
+ALWAYS = {("local", True), ("dilated", True), ("strided", False), ("longformer", True), ("sliding-window", True)}
 
 
 def points(case: Kernels) -> list[tuple[dict[str, Any], dict[str, int]]]:
@@ -106,7 +108,13 @@ def booked(case: Kernels, pass_: str, sizes: dict[str, int]) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.technique} {dict(case.variant)}")
+def marked(case: Kernels) -> Any:
+    """The case, slow unless it is one of `ALWAYS`."""
+    often = (case.technique, case.variant["causal"]) in ALWAYS and case.variant.get("overlapping", True)
+    return pytest.param(case, marks=() if often else pytest.mark.slow, id=f"{case.technique} {dict(case.variant)}")
+
+
+@pytest.mark.parametrize("case", map(marked, CASES))
 def test_equals_interpreter(case: Kernels) -> None:
     at = points(case)
     assert len(at) >= 20

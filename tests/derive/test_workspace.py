@@ -65,10 +65,9 @@ def test_half_precision_and_scores_of_another_dtype() -> None:
 
 
 def test_every_rule_has_a_source_in_torch() -> None:
-    assert RULES["cpu"] == {}
-    for name, rule in (*RULES["cuda"].items(), *DTYPES["cuda"].items()):
+    for name, rule in (*RULES["cpu"].items(), *RULES["cuda"].items(), *DTYPES["cuda"].items()):
         assert hasattr(torch.ops.aten, name.removeprefix("aten."))
-        assert "aten/src/ATen/native/cuda/" in rule.source
+        assert "aten/src/ATen/native/" in rule.source
 
 
 @pytest.mark.parametrize(("dtype", "width"), [(torch.bfloat16, 2), (torch.float32, 4)])

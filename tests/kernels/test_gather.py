@@ -83,7 +83,7 @@ def test_compiles_for_hopper(block: int, d_h: int) -> None:
     for launch in seen:
         built = build(launch)
         assert built.shared_bytes <= 227 * 1024, (launch.name, built)
-        assert built.spilled_bytes <= 64, (launch.name, built)
+        assert built.spilled_bytes <= 128, (launch.name, built)
 
 
 @pytest.mark.parametrize(

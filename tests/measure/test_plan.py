@@ -13,7 +13,8 @@ BOOK = load_book()
 PLAN = make_plan(BOOK, Selection())
 LENGTHS = ("n", "m", "w", "p")
 # Blocks and parts that no sweep runs by themselves: they are measured inside of whole models.
-OF_MODELS = {name for name in BOOK.names if {cost.scope for cost in BOOK.record(name).costs} <= {"block", "part"}}
+NOT_ALONE = {"block", "part", "stage", "schedule", "collective"}
+OF_MODELS = {name for name in BOOK.names if {cost.scope for cost in BOOK.record(name).costs} <= NOT_ALONE}
 SWEPT = set(BOOK.names) - (OF_MODELS - {"transformer", "optimizers"})
 
 

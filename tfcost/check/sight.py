@@ -85,7 +85,7 @@ class Sight:
     def class_of(self, formula: Formula) -> Theta | None:
         """The class of `formula`; None where it stays open."""
         if self.is_technique and not self.regime_lines:
-            return class_of(formula, self.values, self.cost.fixed)
+            return class_of(formula, self._sizes_of(formula), self.cost.fixed)
         formula = self._rewritten(formula)
         for form in self._forms(formula):
             try:
@@ -120,7 +120,7 @@ class Sight:
     def short(self, formula: Formula) -> Formula:
         """The form of `formula` to show."""
         if self.is_technique:
-            return shown_form(formula, self.values, self.cost.fixed).formula
+            return shown_form(formula, self._sizes_of(formula), self.cost.fixed).formula
         return readable(formula).formula
 
     def value(self, formula: Formula) -> float:

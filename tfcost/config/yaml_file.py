@@ -38,8 +38,8 @@ class YamlFile:
 
 
 def printable(text: str) -> str:
-    """`text` with what would move a terminal's cursor, or worse, as an escape sequence of Python's."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+    """`text` with what would move a terminal's cursor, or worse, as an escape sequence of Python's; new lines stay."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
 
 
 def read_yaml(path: Path, most_nodes: int = MOST_NODES) -> YamlFile:

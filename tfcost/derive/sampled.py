@@ -141,8 +141,10 @@ def _sums(trace: PassTrace) -> list[sp.Expr]:
 
 def _supposed(name: str, values: Sequence[int], peak_from: int) -> str:
     """How far the traces reach that an interpolation in `name` rests on."""
-    least = f"{name} >= {min(values)}" + (f", for peak memory {name} >= {peak_from}" if peak_from > min(values) else "")
-    return f"{least}: {name} by exact interpolation of traces at {min(values)} to {max(values)}, checked at {_FAR}"
+    least = min(values)
+    later = f"; peak memory from {name} = {peak_from} on" if peak_from > least else ""
+    how = f"{name} by exact interpolation of traces at {least} to {max(values)}, checked at {_FAR}"
+    return f"{name} >= {least}: {how}{later}"
 
 
 def _records(names: Sequence[str], runs: Mapping[tuple[int, ...], Sequence[Record]]) -> tuple[Record, ...]:
