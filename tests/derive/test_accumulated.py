@@ -14,6 +14,8 @@ from tfcost.derive.costs import derive_variant
 from tfcost.derive.technique import Variant
 from tfcost.techniques import ffn, standard, transformer
 
+pytestmark = pytest.mark.slow  # every case runs whole training steps of a model
+
 TOLERANCE = 64
 GPT = {"name": "gpt", "n": 48, "b": 2, "d": 32, "h": 4, "L": 3, "V": 100, "causal": True, "bias": True, "norm": "pre",
        "ffn": "gelu", "ffn_bias": True, "head": "untied", "dtype": "float32"}  # fmt: skip

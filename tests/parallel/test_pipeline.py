@@ -10,6 +10,8 @@ from tfcost.book import Book, load_book
 from tfcost.config.load import make_config
 from tfcost.cost import IN_FLIGHT
 
+pytestmark = pytest.mark.slow  # every case starts processes that train a model in stages
+
 __all__ = ["book"]
 
 
