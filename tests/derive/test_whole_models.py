@@ -1,21 +1,16 @@
 """Models composed of derived parts against the same models run as a whole: parameters, matmul FLOPs (torch's counter)
 and peak memory (the CPU allocator), for inference and a training step, at several depths."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from oracles.allocator import AllocatorRun
-from torch.utils.flop_counter import FlopCounterMode
+from derive.whole import record_of, run_model
 
 from tfcost.analysis.model import ModelCost, compose
-from tfcost.book import Book, Provenance, TechniqueRecord, write_record
+from tfcost.book import Book, write_record
 from tfcost.config.load import make_config
-from tfcost.config.model import ModelConfig
 from tfcost.derive.costs import derive_variant
 from tfcost.derive.technique import Technique
-from tfcost.measure.model import model_program
-from tfcost.measure.plan import model_cases
 from tfcost.techniques import ffn, linear, standard, transformer
 
 TOLERANCE = 64
@@ -40,7 +35,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
         technique = module.TECHNIQUE
         costs = [cost for v in technique.variants() if _needed(technique, v.scope, v.options)
                  for cost in derive_variant(technique, v, "cpu")]  # fmt: skip
-        write_record(_record(technique, costs), folder)
+        write_record(record_of(technique, costs), folder)
     return Book(folder)
 
 
@@ -48,44 +43,12 @@ def _needed(technique: Technique, scope: str, options: Any) -> bool:
     return scope == "part" or (scope == "block" and not (technique.name == "linear" and options["causal"]))
 
 
-def _record(technique: Technique, costs: list[Any]) -> TechniqueRecord:
-    return TechniqueRecord(technique.name, technique.title, technique.section, technique.implementation,
-                           technique.summary, technique.options, technique.defaults, technique.claims, Provenance(),
-                           tuple(costs))  # fmt: skip
-
-
-class Step:
-    """Hooks that mark in the allocator's account where the pass begins."""
-
-    def __init__(self, mark: Callable[[], None]) -> None:
-        self.begin = mark
-
-    def end(self) -> None:
-        pass
-
-    def left(self, held: Sequence[int]) -> None:
-        pass
-
-
-def _run(config: ModelConfig, cost: ModelCost, book: Book) -> tuple[int, int, int]:
-    """(parameters, matmul FLOPs, peak bytes) of a forward pass or a training step."""
-    (case,) = model_cases(config, book, (cost.pass_,))
-    program = model_program(case, book, "cpu")
-    with AllocatorRun() as run:
-        program.run(program.prepare(), Step(run.mark))
-    peak = run.phases()[-1][1]
-    model = program.prepare()
-    with FlopCounterMode(display=False) as counter:
-        program.run(model, Step(lambda: None))
-    return sum(parameter.numel() for parameter in model.parameters), counter.get_total_flops(), peak
-
-
 @pytest.mark.parametrize("training", [False, True], ids=["forward", "train"])
 @pytest.mark.parametrize("fields", MODELS, ids=lambda fields: fields["name"])
 def test_composed_equals_whole(fields: dict[str, Any], training: bool, book: Book) -> None:
     config = make_config({**fields, "dtype": "float32"}, book.names)
     cost = compose(config, book, pass_="train" if training else "forward")
-    parameters, flops, peak = _run(config, cost, book)
+    parameters, flops, peak = run_model(config, cost, book)
     assert cost.parameters.evaluate(cost.values) == parameters
     assert _value(cost, "matmul_flops") == flops
     assert abs(_value(cost, "peak_bytes") - peak) <= TOLERANCE, cost.peak_moment
